@@ -1,0 +1,18 @@
+//! Policy documents, compiled into one model; image references, parsed and matched.
+//!
+//! Nothing here performs I/O: the loader takes file names and bytes and returns a [`PolicySet`] or the
+//! diagnostics that refuse it. This crate must never decide about a signature: keys and identities stay raw
+//! bytes here and are parsed by `portcullis-trust`.
+
+pub mod bootstrap;
+pub mod digest;
+pub mod load;
+pub mod model;
+pub mod reference;
+pub mod select;
+pub mod span;
+
+pub use digest::Digest;
+pub use model::PolicySet;
+pub use reference::ImageReference;
+pub use span::{Diagnostic, Severity, Span};

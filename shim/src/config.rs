@@ -1,0 +1,1 @@
+//! config.yaml: strict, every key with a default (CONTRACTS §1).

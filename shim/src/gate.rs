@@ -1,0 +1,1 @@
+//! The gate: judges each call, with I/O around the pure decision.

@@ -1,0 +1,1 @@
+//! The proxy: hyper in, hyper out, bodies passed as frames.

@@ -1,0 +1,16 @@
+//! Signature verification and the decision, pure: bytes, policy and a clock in, values out.
+//!
+//! No network, no disk, no global clock. [`compile`] turns a policy set into keys and identities, [`evidence`] is
+//! what was gathered about an image, one module per signature system turns evidence into findings, and [`decide`]
+//! puts them together.
+
+pub mod compile;
+pub mod decide;
+pub mod evidence;
+pub mod notary;
+pub mod time;
+
+pub use compile::CompiledPolicy;
+pub use decide::{Decision, Denial, DenialReason, Finding, Question};
+pub use evidence::{Evidence, Origin, OriginSource};
+pub use time::Timestamp;
