@@ -3,7 +3,7 @@
 //! Grammar: <https://github.com/distribution/reference>, `reference.go` and `normalize.go`. Two things are stricter here:
 //! image IDs are refused (DESIGN §4), and the 255-byte limit covers the host too, as containerd 1.6 has it.
 
-mod grammar;
+pub(crate) mod grammar;
 
 use std::fmt;
 

@@ -9,7 +9,7 @@ pub(crate) const OFFICIAL_PREFIX: &str = "library/";
 
 /// What the text behind `@` is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum DigestForm {
+pub(crate) enum DigestForm {
     /// `sha256:` and 64 lower-case hex digits.
     Sha256,
     /// A well-formed digest of an algorithm that is not accepted.
@@ -21,13 +21,13 @@ pub(super) enum DigestForm {
 /// Whether containerd would take `text` for an image ID before it takes it for a name: 64 hex digits
 /// (`anchoredIdentifierRegexp`), or a repository called exactly `sha256` (kubelet reads `sha256:<hex prefix>` as a name
 /// with a tag, containerd as an ID or a unique prefix of one).
-pub(super) fn is_image_id(text: &str) -> bool {
+pub(crate) fn is_image_id(text: &str) -> bool {
     let name = text.split([':', '@']).next().unwrap_or_default();
     name == "sha256" || (text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// `algorithm ":" hex`, with the algorithm's own grammar; 32 hex digits is the least the specification allows.
-pub(super) fn digest_form(text: &str) -> DigestForm {
+pub(crate) fn digest_form(text: &str) -> DigestForm {
     let Some((algorithm, hex)) = text.split_once(':') else {
         return DigestForm::Malformed;
     };
@@ -67,7 +67,7 @@ pub(crate) fn split_tag(named: &str) -> (&str, Option<&str>) {
 }
 
 /// `splitDockerDomain`, without the `library/` that a single component gets.
-pub(super) fn split_domain(name: &str) -> (&str, &str) {
+pub(crate) fn split_domain(name: &str) -> (&str, &str) {
     match name.split_once('/') {
         Some((LEGACY_DOMAIN, path)) => (DEFAULT_DOMAIN, path),
         Some((first, path)) if is_host_like(first) => (first, path),
@@ -83,7 +83,7 @@ pub(crate) fn is_host_like(component: &str) -> bool {
 }
 
 /// `host [":" port]`.
-pub(super) fn is_domain(domain: &str) -> bool {
+pub(crate) fn is_domain(domain: &str) -> bool {
     if let Some(rest) = domain.strip_prefix('[') {
         let Some((address, port)) = rest.split_once(']') else {
             return false;
@@ -113,7 +113,7 @@ fn is_domain_component(component: &str) -> bool {
 }
 
 /// `path-component ["/" path-component]*`.
-pub(super) fn is_path(path: &str) -> bool {
+pub(crate) fn is_path(path: &str) -> bool {
     path.split('/').all(is_path_component)
 }
 
@@ -131,7 +131,7 @@ fn is_path_component(component: &str) -> bool {
 }
 
 /// `[\w][\w.-]{0,127}`.
-pub(super) fn is_tag(tag: &str) -> bool {
+pub(crate) fn is_tag(tag: &str) -> bool {
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     tag.len() <= 128
         && tag.bytes().next().is_some_and(word)
