@@ -127,12 +127,11 @@ pub fn bound_digest(
     let verified = verify(&requirement.trust, &evidence)?;
     let digest = verified.target(tag)?;
     for signer in &requirement.signers {
-        let key = PublicKey::from_pem(&signer.public_key).map_err(|source| {
-            NotaryError::SignerKey {
+        let key =
+            PublicKey::from_pem(&signer.public_key).map_err(|source| NotaryError::SignerKey {
                 signer: signer.name.clone(),
                 source,
-            }
-        })?;
+            })?;
         let signer = Signer {
             name: &signer.name,
             key: &key,

@@ -84,7 +84,9 @@ pub enum NotaryError {
         first: Digest,
     },
     /// Another root of the version that is already trusted.
-    #[error("another root of version {version} is served than the one trusted: the collection was replaced")]
+    #[error(
+        "another root of version {version} is served than the one trusted: the collection was replaced"
+    )]
     RootReplaced {
         /// The version.
         version: u64,

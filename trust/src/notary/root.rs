@@ -166,10 +166,7 @@ pub(super) fn believe(anchor: Anchor<'_>, text: &str, root: &Root) -> Result<(),
             .join(", ")
     };
     if let Some(pin) = pin(anchor.trust, anchor.gun) {
-        if signed_by
-            .iter()
-            .any(|key| key.id.eq_ignore_ascii_case(pin))
-        {
+        if signed_by.iter().any(|key| key.id.eq_ignore_ascii_case(pin)) {
             return Ok(());
         }
         return Err(NotaryError::PinMismatch {

@@ -159,7 +159,13 @@ impl Walk {
         self.judge("targets", &envelope, &role)?;
         self.floor("targets", envelope.version)?;
         let everything = [String::new()];
-        self.take("targets", &role, &everything, &envelope, envelope.targets()?)
+        self.take(
+            "targets",
+            &role,
+            &everything,
+            &envelope,
+            envelope.targets()?,
+        )
     }
 
     /// A delegate must not be able to spoil the collection for everyone else: what is wrong with its role makes the
