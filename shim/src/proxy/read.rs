@@ -126,12 +126,7 @@ async fn share(shared: &Shared, bytes: usize) -> Result<Share, Refused> {
 }
 
 fn refuse_frame(error: FrameError) -> Refused {
-    let code = match error {
-        FrameError::Compressed => code::UNIMPLEMENTED,
-        FrameError::TooLarge(_) => code::RESOURCE_EXHAUSTED,
-        FrameError::Flag(_) | FrameError::Truncated | FrameError::Trailing => code::INVALID_ARGUMENT,
-    };
-    malformed(code, error.to_string())
+    malformed(error.code(), error.to_string())
 }
 
 fn malformed(code: i32, message: impl Into<String>) -> Refused {

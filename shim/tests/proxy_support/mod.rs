@@ -1,5 +1,5 @@
 //! A scripted containerd, a scripted gate, a raw gRPC client, and the proxy between them.
-#![allow(dead_code, reason = "every test file uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "every test file uses a part")]
 
 use std::convert::Infallible;
 use std::os::unix::net::UnixListener as StdListener;
