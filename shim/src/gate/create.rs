@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use portcullis_policy::Digest;
 use portcullis_policy::model::Mode;
-use portcullis_proto::cri::{CreateContainerRequest, CreateContainerResponse, ImageSpec};
+use portcullis_proto::cri::{CreateContainerRequest, CreateContainerResponse, ImageSpec, path};
 use portcullis_proto::{code, wire};
 use tokio::time::Instant;
 
@@ -151,7 +151,7 @@ impl Gate {
             }
             Ok(Snapshot::Other { parent }) => {
                 tracing::error!(container, image, judged = %link.chain_id, ?parent, "a container does not run what was judged");
-                self.inner.parts.telemetry.snapshot_mismatch();
+                self.inner.parts.metrics.snapshot_mismatch();
                 refusal::policy_says_no(&format!(
                     "the container made for {image} does not run the layers of {} that were judged: the image was changed \
                      behind the gate; the container was removed",
@@ -292,10 +292,10 @@ fn forward_image(message: &Bytes, spec: &ImageSpec, ticket: CreateTicket) -> Bef
     let mut message = message.clone();
     let mut fields = Vec::new();
     if spec.image != id {
-        fields.push(CreateContainerRequest::IMAGE);
+        fields.push(path::CREATE_IMAGE);
     }
     if !spec.image_ref.is_empty() && spec.image_ref != id {
-        fields.push(CreateContainerRequest::IMAGE_REF);
+        fields.push(path::CREATE_IMAGE_REF);
     }
     for path in fields {
         message = match wire::replace(&message, path, id.as_bytes()) {

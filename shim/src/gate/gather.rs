@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::flight::Keep;
 use super::Gate;
 use crate::notary::GatherError;
-use crate::registry::{Auth, Descriptor, RemoteError};
+use crate::registry::{Auth, Descriptor, Fingerprint, RemoteError};
 
 /// What one update of a collection depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -21,7 +21,7 @@ pub(super) struct CollectionKey {
     gun: String,
     namespace: Option<String>,
     generation: u64,
-    credentials: [u8; 32],
+    credentials: Fingerprint,
 }
 
 /// How one update ended. The collection itself is in the store.

@@ -11,7 +11,7 @@ use super::flight::Keep;
 use super::gather::OnBehalf;
 use super::judge::{Matched, Subject};
 use crate::notary::GatherError;
-use crate::registry::RemoteError;
+use crate::registry::{Fingerprint, RemoteError};
 use crate::store::Link;
 
 /// Most digests of one image whose origin is asked for.
@@ -24,15 +24,17 @@ pub(super) struct HealKey {
     generation: u64,
     reference: String,
     roots: Vec<Digest>,
-    credentials: [u8; 32],
+    credentials: Fingerprint,
 }
 
 /// Why healing brought nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum HealFailure {
     /// Somebody could not be asked.
+    #[error(transparent)]
     Remote(RemoteError),
     /// An answer came and was refused.
+    #[error("{0}")]
     Refused(String),
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use portcullis_policy::model::Mode;
 use portcullis_policy::{Digest, ImageReference};
 use portcullis_proto::code;
-use portcullis_proto::cri::{PullImageRequest, PullImageResponse};
+use portcullis_proto::cri::{AuthConfig, PullImageRequest, PullImageResponse, path};
 use portcullis_proto::wire;
 use portcullis_trust::{Decision, OriginSource};
 use tokio::time::Instant;
@@ -14,11 +14,11 @@ use tokio::time::Instant;
 use super::flight::Keep;
 use super::gather::OnBehalf;
 use super::judge::{Matched, Subject, Trust};
-use super::record::{Event, Outcome, Pod};
-use super::{Gate, names, refusal};
+use super::record::{Event, Outcome};
+use super::{Gate, names, pod, refusal};
 use crate::intercept::{After, Before, Reply, Ticket};
 use crate::notary::GatherError;
-use crate::registry::{Auth, RemoteError};
+use crate::registry::{Auth, AuthError, AuthFields, Fingerprint, RemoteError};
 use crate::store::ResolutionSource;
 
 /// What the judgement of a pull depends on.
@@ -27,7 +27,7 @@ pub(super) struct PullKey {
     namespace: Option<String>,
     generation: u64,
     reference: String,
-    credentials: [u8; 32],
+    credentials: Fingerprint,
 }
 
 /// The judgement of a pull.
@@ -66,14 +66,18 @@ impl Gate {
         let begun = Instant::now();
         let request = match PullImageRequest::read(&message) {
             Ok(request) => request,
-            Err(error) => return Before::Refuse(super::refusal::wire(&error)),
+            Err(error) => return Before::Refuse(refusal::wire(&error)),
         };
-        let namespace = match request.namespace() {
-            Ok(namespace) => namespace.map(str::to_owned),
-            Err(error) => return Before::Refuse(super::refusal::wire(&error)),
+        let pod = match pod::of_pull(request.sandbox_config.as_ref()) {
+            Ok(pod) => pod,
+            Err(refused) => return Before::Refuse(refused),
         };
-        let pod = Pod::of(request.sandbox_config.as_ref().and_then(|config| config.metadata.as_ref()));
-        let image = request.image.as_ref().map_or("", |spec| spec.image.as_str());
+        let namespace = pod.namespace.clone();
+        let spec = request.image.unwrap_or_default();
+        if !spec.image_ref.is_empty() && spec.image_ref != spec.image {
+            return Before::Refuse(refusal::invalid("PullImage names two images: image and image_ref differ"));
+        }
+        let image = spec.image.as_str();
         let active = self.inner.parts.policy.current();
         let event = Event::pull(pod, image, begun);
         let reference = match names::parse(image) {
@@ -88,9 +92,12 @@ impl Gate {
                 return Before::Refuse(refusal::policy_says_no(&text));
             }
         };
-        let auth = match request.auth.as_ref() {
-            Some(given) => Auth::from_cri(given, reference.domain()),
-            None => self.inner.parts.registry.node_auth(&reference, self.deadline()).await,
+        let auth = match request.auth.as_ref().map(given).transpose() {
+            Ok(None | Some(Auth::Anonymous)) => {
+                self.inner.parts.registry.node_auth(&reference, self.deadline()).await
+            }
+            Ok(Some(auth)) => auth,
+            Err(error) => return Before::Refuse(refusal::invalid(&error.to_string())),
         };
         let subject = Subject { active, namespace, reference };
         let verdict = self.judge_pull(&subject, &auth).await;
@@ -269,6 +276,18 @@ fn explain(subject: &Subject, mut decision: Decision, refused: Option<String>, s
     decision
 }
 
+/// The credentials that came with the pull.
+fn given(auth: &AuthConfig) -> Result<Auth, AuthError> {
+    Auth::from_cri(&AuthFields {
+        username: &auth.username,
+        password: &auth.password,
+        auth: &auth.auth,
+        server_address: &auth.server_address,
+        identity_token: &auth.identity_token,
+        registry_token: &auth.registry_token,
+    })
+}
+
 /// Rule 1: what leaves for containerd is `name@sha256:<digest just verified>`.
 pub(super) fn forward_by_digest(
     message: &Bytes,
@@ -278,7 +297,7 @@ pub(super) fn forward_by_digest(
     enforced: bool,
 ) -> Before {
     let name = subject.reference.at_digest(&digest);
-    match wire::replace(message, PullImageRequest::IMAGE, name.as_bytes()) {
+    match wire::replace(message, path::PULL_IMAGE, name.as_bytes()) {
         Ok(message) => {
             let ticket = PullTicket { subject, digest: Some(digest), source, enforced };
             Before::Forward { message, ticket: Some(Ticket(Box::new(ticket))) }

@@ -86,3 +86,8 @@ pub(super) fn unhealed(namespace: &str, image: &str, failure: &HealFailure) -> R
         HealFailure::Refused(text) => policy_says_no(text),
     }
 }
+
+/// A container that containerd does not know.
+pub(super) fn not_found(container: &str) -> Refusal {
+    Refusal { code: code::NOT_FOUND, message: format!("{OURS}container {container} does not exist") }
+}

@@ -26,7 +26,7 @@ impl Gate {
         let Some(metadata) = request.config.and_then(|config| config.metadata) else {
             return Before::Refuse(refusal::invalid("RunPodSandbox has no pod metadata"));
         };
-        self.inner.parts.telemetry.pause_image_unverified();
+        self.inner.parts.metrics.pause_image_unverified();
         let sandbox = Sandbox {
             id: String::new(),
             namespace: metadata.namespace,

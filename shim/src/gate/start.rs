@@ -23,8 +23,7 @@ impl Gate {
         }
         let container = match self.inner.parts.containerd.container(&request.container_id, deadline).await {
             Ok(Some(container)) => container,
-            // containerd will say that it does not exist, in the words its clients know.
-            Ok(None) => return forward(message),
+            Ok(None) => return Before::Refuse(refusal::not_found(&request.container_id)),
             Err(error) => return Before::Refuse(refusal::containerd(&error)),
         };
         if self.inner.judged.contains(&container.id) {

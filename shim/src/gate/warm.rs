@@ -37,7 +37,7 @@ pub struct Warmed {
 impl Gate {
     /// Gathers at once, again after failures with growing pauses, and again for each new policy. Runs until dropped.
     pub async fn keep_warm(&self) {
-        let mut changes = self.inner.parts.policy.changes();
+        let mut changes = self.inner.parts.policy.subscribe();
         let (mut pause, longest) = RETRY;
         loop {
             let complete = match self.warm().await {
