@@ -33,7 +33,6 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 pub use handle::GateHandle;
-pub use report::ReportError;
 
 use crate::clock::Clock;
 use crate::containerd::Containerd;

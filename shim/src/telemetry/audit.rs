@@ -319,7 +319,10 @@ mod tests {
         line.pod = Some("a verdict=allow\u{1b}[2K".to_owned());
         let text = line.to_string();
         assert_eq!(text.lines().count(), 1, "{text}");
-        assert!(text.starts_with("deny create \"evil\\nallow pull nginx\""), "{text}");
+        assert!(
+            text.starts_with("deny create \"evil\\nallow pull nginx\""),
+            "{text}"
+        );
         assert!(text.contains("pod=\"a verdict=allow\\u{1b}[2K\""), "{text}");
     }
 }

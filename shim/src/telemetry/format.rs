@@ -60,7 +60,10 @@ where
             let rest = fields.line.strip_prefix('{').unwrap_or("}");
             writer.write_str("{\"timestamp\":\"")?;
             SystemTime.format_time(&mut writer)?;
-            writeln!(writer, "\",\"level\":\"{level}\",\"target\":\"audit\",{rest}")
+            writeln!(
+                writer,
+                "\",\"level\":\"{level}\",\"target\":\"audit\",{rest}"
+            )
         } else {
             SystemTime.format_time(&mut writer)?;
             writeln!(writer, " {level:>5} audit: {}", fields.text)
@@ -165,6 +168,9 @@ mod tests {
         tracing::subscriber::with_default(subscriber, || line().log());
         let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
         assert_eq!(text.lines().count(), 1);
-        assert!(text.contains(" INFO audit: allow pull \"a\\\"b\\\\\\u{7}\""), "{text}");
+        assert!(
+            text.contains(" INFO audit: allow pull \"a\\\"b\\\\\\u{7}\""),
+            "{text}"
+        );
     }
 }

@@ -3,10 +3,8 @@
 use std::fmt;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
 
 /// Whether a number only grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,16 +68,10 @@ impl Collector for Source {
 }
 
 impl Source {
-    fn encode_value(
-        &self,
-        value: u64,
-        metric: &mut prometheus_client::encoding::MetricEncoder<'_>,
-    ) -> fmt::Result {
+    fn encode_value(&self, value: u64, metric: &mut MetricEncoder<'_>) -> fmt::Result {
         match self.kind {
-            Kind::Counter => ConstCounter::new(value).encode(reborrow(metric)),
-            Kind::Gauge => {
-                ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(reborrow(metric))
-            }
+            Kind::Counter => metric.encode_counter::<NoLabelSet, _, u64>(&value, None),
+            Kind::Gauge => metric.encode_gauge(&value),
         }
     }
 }

@@ -138,10 +138,7 @@ mod tests {
         }
         drop(guard);
         let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
-        assert_eq!(
-            text,
-            (0..100).map(|n| format!("{n}\n")).collect::<String>()
-        );
+        assert_eq!(text, (0..100).map(|n| format!("{n}\n")).collect::<String>());
     }
 
     #[test]
