@@ -14,13 +14,9 @@ const B: &[u8] = b"registry.example.com/evil:latest";
 const VARINT: u64 = 0;
 const DELIMITED: u64 = 2;
 
-fn varint(mut value: u64) -> Vec<u8> {
+fn varint(value: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
-    while value > 0x7f {
-        bytes.push((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
+    prost::encoding::encode_varint(value, &mut bytes);
     bytes
 }
 
@@ -44,12 +40,12 @@ fn number(number: u64, value: u64) -> Vec<u8> {
     [tag(number, VARINT), varint(value)].concat()
 }
 
-/// A PullImageRequest of this ImageSpec.
+/// A pull with this `ImageSpec`.
 fn pull(spec: &[u8]) -> Vec<u8> {
     field(1, spec)
 }
 
-/// A CreateContainerRequest of this ImageSpec.
+/// A create with this `ImageSpec`.
 fn create(spec: &[u8]) -> Vec<u8> {
     [field(1, b"sandbox"), field(2, &field(2, spec))].concat()
 }

@@ -10,7 +10,7 @@ use crate::samples;
 
 /// Encodes `ours`, lets `k8s-cri` decode it, and compares the names it gives to the values; then back again, so that
 /// a field that `k8s-cri` does not know shows by its loss.
-fn check<O, K>(ours: O)
+fn check<O, K>(ours: &O)
 where
     O: Message + Default + std::fmt::Debug,
     K: Message + Default + Serialize,
@@ -74,49 +74,49 @@ fn names(key: &str, value: &Value) {
 
 #[test]
 fn gated_and_learnt_requests() {
-    check::<_, v1::PullImageRequest>(samples::pull_image());
-    check::<_, v1::CreateContainerRequest>(samples::create_container());
-    check::<_, v1::StartContainerRequest>(samples::start_container());
-    check::<_, v1::RunPodSandboxRequest>(samples::run_pod_sandbox());
-    check::<_, v1::RemovePodSandboxRequest>(samples::remove_pod_sandbox());
-    check::<_, v1::RemoveImageRequest>(samples::remove_image());
-    check::<_, v1::ImageStatusRequest>(samples::image_status());
+    check::<_, v1::PullImageRequest>(&samples::pull_image());
+    check::<_, v1::CreateContainerRequest>(&samples::create_container());
+    check::<_, v1::StartContainerRequest>(&samples::start_container());
+    check::<_, v1::RunPodSandboxRequest>(&samples::run_pod_sandbox());
+    check::<_, v1::RemovePodSandboxRequest>(&samples::remove_pod_sandbox());
+    check::<_, v1::RemoveImageRequest>(&samples::remove_image());
+    check::<_, v1::ImageStatusRequest>(&samples::image_status());
 }
 
 #[test]
 fn answers_that_are_learnt_from() {
-    check::<_, v1::PullImageResponse>(PullImageResponse {
+    check::<_, v1::PullImageResponse>(&PullImageResponse {
         image_ref: "image_ref".into(),
     });
-    check::<_, v1::CreateContainerResponse>(CreateContainerResponse {
+    check::<_, v1::CreateContainerResponse>(&CreateContainerResponse {
         container_id: "container_id".into(),
     });
-    check::<_, v1::RunPodSandboxResponse>(RunPodSandboxResponse {
+    check::<_, v1::RunPodSandboxResponse>(&RunPodSandboxResponse {
         pod_sandbox_id: "pod_sandbox_id".into(),
     });
 }
 
 #[test]
 fn questions_to_containerd() {
-    check::<_, v1::ListImagesRequest>(samples::list_images());
-    check::<_, v1::ListPodSandboxRequest>(samples::list_pod_sandbox());
-    check::<_, v1::ListContainersRequest>(samples::list_containers());
-    check::<_, v1::VersionRequest>(VersionRequest {
+    check::<_, v1::ListImagesRequest>(&samples::list_images());
+    check::<_, v1::ListPodSandboxRequest>(&samples::list_pod_sandbox());
+    check::<_, v1::ListContainersRequest>(&samples::list_containers());
+    check::<_, v1::VersionRequest>(&VersionRequest {
         version: "version".into(),
     });
-    check::<_, v1::StatusRequest>(StatusRequest { verbose: true });
-    check::<_, v1::PodSandboxStatusRequest>(PodSandboxStatusRequest {
+    check::<_, v1::StatusRequest>(&StatusRequest { verbose: true });
+    check::<_, v1::PodSandboxStatusRequest>(&PodSandboxStatusRequest {
         pod_sandbox_id: "pod_sandbox_id".into(),
         verbose: true,
     });
-    check::<_, v1::ContainerStatusRequest>(ContainerStatusRequest {
+    check::<_, v1::ContainerStatusRequest>(&ContainerStatusRequest {
         container_id: "container_id".into(),
         verbose: true,
     });
-    check::<_, v1::RemoveContainerRequest>(RemoveContainerRequest {
+    check::<_, v1::RemoveContainerRequest>(&RemoveContainerRequest {
         container_id: "container_id".into(),
     });
-    check::<_, v1::StopContainerRequest>(StopContainerRequest {
+    check::<_, v1::StopContainerRequest>(&StopContainerRequest {
         container_id: "container_id".into(),
         timeout: samples::number("timeout").into(),
     });
@@ -124,16 +124,16 @@ fn questions_to_containerd() {
 
 #[test]
 fn answers_of_containerd() {
-    check::<_, v1::ImageStatusResponse>(samples::image_status_response());
-    check::<_, v1::ListImagesResponse>(ListImagesResponse {
+    check::<_, v1::ImageStatusResponse>(&samples::image_status_response());
+    check::<_, v1::ListImagesResponse>(&ListImagesResponse {
         images: vec![samples::image()],
     });
-    check::<_, v1::PodSandboxStatusResponse>(samples::pod_sandbox_status_response());
-    check::<_, v1::ListPodSandboxResponse>(samples::list_pod_sandbox_response());
-    check::<_, v1::ListContainersResponse>(samples::list_containers_response());
-    check::<_, v1::ContainerStatusResponse>(samples::container_status_response());
-    check::<_, v1::VersionResponse>(samples::version_response());
-    check::<_, v1::StatusResponse>(samples::status_response());
+    check::<_, v1::PodSandboxStatusResponse>(&samples::pod_sandbox_status_response());
+    check::<_, v1::ListPodSandboxResponse>(&samples::list_pod_sandbox_response());
+    check::<_, v1::ListContainersResponse>(&samples::list_containers_response());
+    check::<_, v1::ContainerStatusResponse>(&samples::container_status_response());
+    check::<_, v1::VersionResponse>(&samples::version_response());
+    check::<_, v1::StatusResponse>(&samples::status_response());
 }
 
 #[test]

@@ -12,31 +12,37 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use prost::Message;
 
-use crate::generate::{self as make, Sorted};
+use crate::expect::{self, Sorted};
+use crate::generate as make;
 
 /// An image name as the gate puts it in; never empty, as an empty string has no field.
 fn image_name() -> impl Strategy<Value = String> {
     "\\PC{1,200}"
 }
 
-/// One byte overwritten, inserted or removed.
-fn mutate(message: &mut Vec<u8>, (kind, at, byte): (u8, prop::sample::Index, u8)) {
-    if message.is_empty() {
-        return;
-    }
-    let at = at.index(message.len());
-    match kind % 3 {
-        0 => message[at] = byte,
-        1 => message.insert(at, byte),
-        _ => drop(message.remove(at)),
-    }
-}
+/// What is done to a byte, which one, and the new byte.
+type Mutation = (u8, prop::sample::Index, u8);
 
-fn mutations() -> impl Strategy<Value = Vec<(u8, prop::sample::Index, u8)>> {
+fn mutations() -> impl Strategy<Value = Vec<Mutation>> {
     vec(
         (any::<u8>(), any::<prop::sample::Index>(), any::<u8>()),
         1..4,
     )
+}
+
+/// Overwrites, inserts or removes single bytes.
+fn mutate(message: &mut Vec<u8>, mutations: &[Mutation]) {
+    for (kind, at, byte) in mutations {
+        if message.is_empty() {
+            return;
+        }
+        let at = at.index(message.len());
+        match kind % 3 {
+            0 => message[at] = *byte,
+            1 => message.insert(at, *byte),
+            _ => drop(message.remove(at)),
+        }
+    }
 }
 
 proptest! {
@@ -45,19 +51,19 @@ proptest! {
     #[test]
     fn pull_is_read_as_it_was_written(request in make::pull_image()) {
         let read = PullImageRequest::read(&request.encode_to_vec()).unwrap();
-        prop_assert_eq!(read.sorted(), make::read_pull(&request));
+        prop_assert_eq!(read.sorted(), expect::read_pull(&request));
     }
 
     #[test]
     fn create_is_read_as_it_was_written(request in make::create_container()) {
         let read = CreateContainerRequest::read(&request.encode_to_vec()).unwrap();
-        prop_assert_eq!(read.sorted(), make::read_create(&request));
+        prop_assert_eq!(read.sorted(), expect::read_create(&request));
     }
 
     #[test]
     fn run_is_read_as_it_was_written(request in make::run_pod_sandbox()) {
         let read = RunPodSandboxRequest::read(&request.encode_to_vec()).unwrap();
-        prop_assert_eq!(read.sorted(), make::read_run(&request));
+        prop_assert_eq!(read.sorted(), expect::read_run(&request));
     }
 
     /// Whatever `read` takes, another decoder takes for the same: here every mutation that passes is compared.
@@ -67,13 +73,13 @@ proptest! {
         mutations in mutations(),
     ) {
         let mut message = message;
-        mutations.into_iter().for_each(|mutation| mutate(&mut message, mutation));
+        mutate(&mut message, &mutations);
         if let (Ok(ours), Ok(theirs)) = (PullImageRequest::read(&message), v1::PullImageRequest::decode(&*message)) {
             let mut ours = ours.sorted();
             // A key given twice is one entry for them; `value_of` refuses it. They do not know field 20.
-            if !make::has_key_twice(&ours) {
+            if !expect::has_key_twice(&ours) {
                 ours.image.iter_mut().for_each(|spec| spec.image_ref.clear());
-                prop_assert_eq!(ours, make::read_pull(&theirs));
+                prop_assert_eq!(ours, expect::read_pull(&theirs));
             }
         }
     }
@@ -84,7 +90,7 @@ proptest! {
         mutations in mutations(),
     ) {
         let mut message = request.encode_to_vec();
-        mutations.into_iter().for_each(|mutation| mutate(&mut message, mutation));
+        mutate(&mut message, &mutations);
         let ours = CreateContainerRequest::read(&message);
         if let (Ok(ours), Ok(theirs)) = (ours, v1::CreateContainerRequest::decode(&*message)) {
             prop_assert_eq!(&ours.pod_sandbox_id, &theirs.pod_sandbox_id);
@@ -218,7 +224,7 @@ proptest! {
     #[test]
     fn damaged_requests_never_panic(request in make::create_container(), mutations in mutations()) {
         let mut message = request.encode_to_vec();
-        mutations.into_iter().for_each(|mutation| mutate(&mut message, mutation));
+        mutate(&mut message, &mutations);
         let _ = replace(&message, path::CREATE_IMAGE, b"x");
         let _ = replace(&message, path::CREATE_USER_SPECIFIED, b"x");
         let _ = replace_at(&message, &path::create_mount_image(1), b"x");

@@ -2,6 +2,7 @@
 //! `api.proto`) and tried with the attacks of a hostile encoder.
 
 mod attacks;
+mod expect;
 mod field_names;
 mod generate;
 mod laws;

@@ -48,7 +48,7 @@ fn k8s_cri_source() -> PathBuf {
 
 /// `(service, rpc)` of every RPC, in the order of the definition.
 pub(crate) fn rpcs(proto: &str) -> Vec<(String, String)> {
-    let mut service = String::new();
+    let mut service = "";
     let mut rpcs = Vec::new();
     for line in proto.lines() {
         let words: Vec<_> = line
@@ -56,8 +56,8 @@ pub(crate) fn rpcs(proto: &str) -> Vec<(String, String)> {
             .filter(|word| !word.is_empty())
             .collect();
         match words.as_slice() {
-            ["service", name, ..] => service = (*name).to_owned(),
-            ["rpc", name, ..] => rpcs.push((service.clone(), (*name).to_owned())),
+            ["service", name, ..] => service = name,
+            ["rpc", name, ..] => rpcs.push((service.to_owned(), (*name).to_owned())),
             _ => {}
         }
     }
