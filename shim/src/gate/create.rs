@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use portcullis_policy::Digest;
 use portcullis_policy::model::Mode;
+use prost::Message as _;
 use portcullis_proto::cri::{CreateContainerRequest, CreateContainerResponse, ImageSpec, path};
 use portcullis_proto::{code, wire};
 use tokio::time::Instant;
@@ -131,7 +132,7 @@ impl Gate {
         if reply.code != code::OK {
             return After::Pass;
         }
-        let created = reply.message.as_ref().and_then(|message| CreateContainerResponse::read(message).ok());
+        let created = reply.message.as_ref().and_then(|message| CreateContainerResponse::decode(message.as_ref()).ok());
         let Some(created) = created.filter(|created| !created.container_id.is_empty()) else {
             return After::Refuse(refusal::failed("containerd answered CreateContainer without a container ID"));
         };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use portcullis_policy::model::Mode;
 use portcullis_policy::{Digest, ImageReference};
+use prost::Message as _;
 use portcullis_proto::code;
 use portcullis_proto::cri::{AuthConfig, PullImageRequest, PullImageResponse, path};
 use portcullis_proto::wire;
@@ -231,7 +232,7 @@ impl Gate {
     ) -> Result<(), crate::intercept::Refusal> {
         let deadline = self.deadline();
         let pulled = reply
-            .and_then(|message| PullImageResponse::read(message).ok())
+            .and_then(|message| PullImageResponse::decode(message.as_ref()).ok())
             .and_then(|response| names::image_id(&response.image_ref))
             .ok_or_else(|| refusal::failed("containerd answered a pull without an image ID"))?;
         let links = self.prove(&digest, deadline).await.map_err(|error| refusal::containerd(&error))?;

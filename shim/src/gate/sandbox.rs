@@ -1,6 +1,7 @@
 //! RunPodSandbox and RemovePodSandbox: what the gate learns about pods. The pause image is not judged yet; it is counted.
 
 use bytes::Bytes;
+use prost::Message as _;
 use portcullis_proto::code;
 use portcullis_proto::cri::{RemovePodSandboxRequest, RunPodSandboxRequest, RunPodSandboxResponse};
 
@@ -53,7 +54,7 @@ impl Gate {
         }
         match ticket {
             SandboxTicket::Run(mut sandbox) => {
-                let made = reply.message.as_ref().and_then(|message| RunPodSandboxResponse::read(message).ok());
+                let made = reply.message.as_ref().and_then(|message| RunPodSandboxResponse::decode(message.as_ref()).ok());
                 // Without an ID nothing is learned; the create will ask containerd.
                 if let Some(made) = made.filter(|made| !made.pod_sandbox_id.is_empty()) {
                     sandbox.id = made.pod_sandbox_id;
