@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use portcullis_policy::model::Mode;
-use portcullis_policy::{Digest, ImageReference};
+use portcullis_policy::Digest;
 use prost::Message as _;
 use portcullis_proto::code;
 use portcullis_proto::cri::{AuthConfig, PullImageRequest, PullImageResponse, path};
@@ -307,7 +307,3 @@ pub(super) fn forward_by_digest(
     }
 }
 
-/// Used by `check`: the reference alone, as a pull would judge it.
-pub(super) fn subject_of(gate: &Gate, namespace: Option<&str>, reference: ImageReference) -> Subject {
-    Subject { active: gate.parts().policy.current(), namespace: namespace.map(str::to_owned), reference }
-}

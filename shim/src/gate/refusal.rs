@@ -69,7 +69,7 @@ pub(super) fn namespace_words(namespace: Option<&str>) -> String {
 
 /// The request is not strictly encoded.
 pub(super) fn wire(error: &WireError) -> Refusal {
-    Refusal { code: code::INVALID_ARGUMENT, message: error.to_string() }
+    Refusal { code: error.code(), message: error.to_string() }
 }
 
 /// An image on the node has no stored evidence, and none could be gathered.
