@@ -124,8 +124,13 @@ impl Gate {
             "StartContainer" => self.before_start(message).await,
             "RunPodSandbox" => self.before_sandbox(message),
             "RemovePodSandbox" => Self::before_remove_sandbox(message),
-            _ if method.gate => Before::Refuse(refusal::failed("this build does not judge this method")),
-            _ => Before::Forward { message, ticket: None },
+            _ if method.gate => {
+                Before::Refuse(refusal::failed("this build does not judge this method"))
+            }
+            _ => Before::Forward {
+                message,
+                ticket: None,
+            },
         }
     }
 

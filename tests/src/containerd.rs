@@ -94,7 +94,10 @@ impl Containerd {
         command
             .arg("--config")
             .arg(dir.join("config.toml"))
-            .env("PATH", format!("{}:{path}:/usr/sbin:/sbin", binaries.display()))
+            .env(
+                "PATH",
+                format!("{}:{path}:/usr/sbin:/sbin", binaries.display()),
+            )
             .env_remove("NOTIFY_SOCKET");
         Daemon::start("containerd", &command, &dir.join("containerd.log"))
     }
@@ -150,7 +153,12 @@ impl Containerd {
     pub async fn import(&self, image: &Image, name: &str) -> Result<()> {
         let archive = self.dir.join("import.tar");
         image.write_archive(&archive, name)?;
-        self.ctr(&["images", "import", "--no-unpack", &archive.display().to_string()])?;
+        self.ctr(&[
+            "images",
+            "import",
+            "--no-unpack",
+            &archive.display().to_string(),
+        ])?;
         std::fs::remove_file(&archive)?;
         let mut kubelet = self.kubelet().await?;
         wait_until("the imported image in CRI", async || {

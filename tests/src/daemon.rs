@@ -33,7 +33,10 @@ pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Result<Option<T>>) -> 
 ///
 /// # Errors
 /// When it gave nothing in time, naming `what` was waited for.
-pub async fn wait_until<T>(what: &str, mut probe: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+pub async fn wait_until<T>(
+    what: &str,
+    mut probe: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
     let end = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = probe().await? {
@@ -174,10 +177,12 @@ impl Drop for Daemon {
 /// # Errors
 /// When it cannot be started or fails; with its output.
 pub fn run(command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot start {}: run `make setup`", command.get_program().display()))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| {
+        format!(
+            "cannot start {}: run `make setup`",
+            command.get_program().display()
+        )
+    })?;
     if !output.status.success() {
         bail!(
             "{} failed ({}):\n{}{}",

@@ -253,9 +253,17 @@ impl Image {
         let (root, media_type) = self.root_with_type();
         let mut entry = root.descriptor(media_type);
         if let Some(entry) = entry.as_object_mut() {
-            entry.insert("annotations".into(), json!({"io.containerd.image.name": name}));
+            entry.insert(
+                "annotations".into(),
+                json!({"io.containerd.image.name": name}),
+            );
         }
-        add(&mut archive, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#, 0o644)?;
+        add(
+            &mut archive,
+            "oci-layout",
+            br#"{"imageLayoutVersion":"1.0.0"}"#,
+            0o644,
+        )?;
         let index = serde_json::to_vec(&json!({"schemaVersion": 2, "manifests": [entry]}))?;
         add(&mut archive, "index.json", &index, 0o644)?;
         let manifests = self.child_manifests();
@@ -270,7 +278,11 @@ impl Image {
 
 /// The name of this machine's architecture in image configurations.
 fn architecture() -> &'static str {
-    if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" }
+    if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else {
+        "amd64"
+    }
 }
 
 fn base_layer() -> Result<&'static Blob> {
@@ -278,8 +290,9 @@ fn base_layer() -> Result<&'static Blob> {
     if let Some(base) = BASE.get() {
         return Ok(base);
     }
-    let busybox = std::fs::read(BUSYBOX)
-        .with_context(|| format!("{BUSYBOX} is missing: run `make setup` (package busybox-static)"))?;
+    let busybox = std::fs::read(BUSYBOX).with_context(|| {
+        format!("{BUSYBOX} is missing: run `make setup` (package busybox-static)")
+    })?;
     let mut archive = tar::Builder::new(Vec::new());
     for directory in ["bin", "tmp", "proc", "sys", "dev", "etc"] {
         let mut header = header(0, 0o755);

@@ -286,7 +286,10 @@ impl Kubelet {
         let labels = HashMap::from([
             ("io.kubernetes.container.name".to_owned(), "main".to_owned()),
             ("io.kubernetes.pod.name".to_owned(), pod.name.clone()),
-            ("io.kubernetes.pod.namespace".to_owned(), pod.namespace.clone()),
+            (
+                "io.kubernetes.pod.namespace".to_owned(),
+                pod.namespace.clone(),
+            ),
             ("io.kubernetes.pod.uid".to_owned(), pod.uid.clone()),
         ]);
         CreateContainerRequest {
@@ -392,7 +395,11 @@ impl Kubelet {
 
     /// Whether a container runs.
     pub async fn is_running(&mut self, container: &str) -> Result<bool> {
-        Ok(self.running_containers().await?.iter().any(|id| id == container))
+        Ok(self
+            .running_containers()
+            .await?
+            .iter()
+            .any(|id| id == container))
     }
 
     /// The exit code of a container, once it has ended.

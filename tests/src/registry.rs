@@ -83,7 +83,8 @@ impl Registry {
         let mut command = Command::new("docker-registry");
         command.arg("serve").arg(&config);
         command.env("OTEL_TRACES_EXPORTER", "none");
-        let mut daemon = Daemon::start("docker-registry", &command, &self.dir.join("registry.log"))?;
+        let mut daemon =
+            Daemon::start("docker-registry", &command, &self.dir.join("registry.log"))?;
         let port = self.port;
         daemon.ready(|| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok())?;
         self.daemon = Some(daemon);
@@ -100,7 +101,8 @@ impl Registry {
 
     fn authorise(&self, mut request: Request<Bytes>) -> Result<Request<Bytes>> {
         if let Some((user, password)) = &self.login {
-            let token = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+            let token =
+                base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
             request
                 .headers_mut()
                 .insert(header::AUTHORIZATION, format!("Basic {token}").parse()?);
@@ -123,10 +125,18 @@ impl Registry {
             .context("no upload location")?
             .to_str()?
             .parse()?;
-        let place = location.path_and_query().context("no upload path")?.as_str();
+        let place = location
+            .path_and_query()
+            .context("no upload path")?
+            .as_str();
         let joint = if place.contains('?') { '&' } else { '?' };
         let path = format!("{place}{joint}digest={}", blob.digest);
-        let put = self.authorise(request(Method::PUT, self.port, &path, blob.bytes.clone().into())?)?;
+        let put = self.authorise(request(
+            Method::PUT,
+            self.port,
+            &path,
+            blob.bytes.clone().into(),
+        )?)?;
         success(send(self.port, put).await?)?;
         Ok(())
     }
@@ -181,7 +191,8 @@ impl Registry {
 
     /// Its access log: one line per request.
     pub fn log(&self) -> String {
-        String::from_utf8_lossy(&fs::read(self.dir.join("registry.log")).unwrap_or_default()).into_owned()
+        String::from_utf8_lossy(&fs::read(self.dir.join("registry.log")).unwrap_or_default())
+            .into_owned()
     }
 }
 

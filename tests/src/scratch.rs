@@ -171,7 +171,15 @@ fn remove_shim_sockets(path: &Path) {
     let Ok(found) = Command::new("find")
         .arg(path)
         .args(["-xdev", "-type", "f", "-size", "-2k"])
-        .args(["(", "-name", "address", "-o", "-name", "bootstrap.json", ")"])
+        .args([
+            "(",
+            "-name",
+            "address",
+            "-o",
+            "-name",
+            "bootstrap.json",
+            ")",
+        ])
         .stderr(Stdio::null())
         .output()
     else {

@@ -18,7 +18,11 @@ async fn every_sequence(generation: Generation) -> Result<()> {
     let refused = kubelet.run_pod(&absent).await.err().context("it ran")?;
     assert_eq!(refused.reason, Reason::ErrImageNeverPull);
 
-    for pull in [PullPolicy::IfNotPresent, PullPolicy::Always, PullPolicy::Never] {
+    for pull in [
+        PullPolicy::IfNotPresent,
+        PullPolicy::Always,
+        PullPolicy::Never,
+    ] {
         for reference in [tagged("shop/app", "1"), pinned("shop/app", &image)] {
             let api = Pod::new("shop", &reference).pulled(pull);
             for pod in [api.clone(), api.in_file()] {

@@ -23,7 +23,9 @@ impl Gate {
             (Some(digest), _) => Some(*digest),
             (None, Some(digest)) => Some(digest),
             (None, None) => {
-                let found = self.ask_registry(&subject.reference, auth, self.deadline()).await;
+                let found = self
+                    .ask_registry(&subject.reference, auth, self.deadline())
+                    .await;
                 found.ok().map(|found| found.digest)
             }
         };
@@ -31,8 +33,16 @@ impl Gate {
         match digest {
             Some(digest) => forward_by_digest(&message, subject, digest, source, false),
             None => {
-                let ticket = PullTicket { subject, digest: None, source, enforced: false };
-                Before::Forward { message, ticket: Some(Ticket(Box::new(ticket))) }
+                let ticket = PullTicket {
+                    subject,
+                    digest: None,
+                    source,
+                    enforced: false,
+                };
+                Before::Forward {
+                    message,
+                    ticket: Some(Ticket(Box::new(ticket))),
+                }
             }
         }
     }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use portcullis_policy::Digest;
 use portcullis_policy::model::Mode;
-use prost::Message as _;
 use portcullis_proto::cri::{CreateContainerRequest, CreateContainerResponse, ImageSpec, path};
 use portcullis_proto::{code, wire};
+use prost::Message as _;
 use tokio::time::Instant;
 
 use super::judge::Subject;
@@ -18,8 +18,8 @@ use super::record::{Event, Outcome, Pod};
 use super::snapshot::Snapshot;
 use super::{Gate, names, refusal};
 use crate::containerd::{ContainerdError, Sandbox};
-use crate::policy::ActivePolicy;
 use crate::intercept::{After, Before, Refusal, Reply, Ticket};
+use crate::policy::ActivePolicy;
 use crate::store::Link;
 
 /// Time for removing a container that must not stay.
@@ -72,11 +72,17 @@ impl Gate {
             Ok(request) => request,
             Err(error) => return Before::Refuse(refusal::wire(&error)),
         };
-        let Some(spec) = request.config.as_ref().and_then(|config| config.image.as_ref()) else {
+        let Some(spec) = request
+            .config
+            .as_ref()
+            .and_then(|config| config.image.as_ref())
+        else {
             return Before::Refuse(refusal::invalid("CreateContainer names no image"));
         };
         if !spec.image_ref.is_empty() && spec.image_ref != spec.image {
-            return Before::Refuse(refusal::invalid("CreateContainer names two images: image and image_ref differ"));
+            return Before::Refuse(refusal::invalid(
+                "CreateContainer names two images: image and image_ref differ",
+            ));
         }
         let sandbox = match self.sandbox_of(&request.pod_sandbox_id, deadline).await {
             Ok(Some(sandbox)) => sandbox,
@@ -90,19 +96,40 @@ impl Gate {
             return Before::Refuse(refused);
         }
         let named = Named::of(spec);
-        let container = request.config.as_ref().and_then(|config| config.metadata.as_ref());
-        let event = Event::create(Pod::from(&sandbox), named.label(), container.map(|data| data.name.as_str()), begun);
-        let volumes = request.config.as_ref().is_some_and(|config| config.mounts.iter().any(|mount| mount.image.is_some()));
+        let container = request
+            .config
+            .as_ref()
+            .and_then(|config| config.metadata.as_ref());
+        let event = Event::create(
+            Pod::from(&sandbox),
+            named.label(),
+            container.map(|data| data.name.as_str()),
+            begun,
+        );
+        let volumes = request
+            .config
+            .as_ref()
+            .is_some_and(|config| config.mounts.iter().any(|mount| mount.image.is_some()));
         if volumes && self.inner.parts.policy.current().policy.node_mode == Mode::Enforce {
             let text = format!(
                 "{} may not mount an image as a volume: this build cannot judge image volumes; copy the files into the image",
                 refusal::namespace_words(Some(&sandbox.namespace))
             );
-            self.record(&self.inner.parts.policy.current(), event, &Outcome::unusable(&text, false));
+            self.record(
+                &self.inner.parts.policy.current(),
+                event,
+                &Outcome::unusable(&text, false),
+            );
             return Before::Refuse(refusal::policy_says_no(&text));
         }
         match self.judge_named(&sandbox.namespace, &named, deadline).await {
-            Ok(Judged::Run { active, outcome, link, enforced, record }) => {
+            Ok(Judged::Run {
+                active,
+                outcome,
+                link,
+                enforced,
+                record,
+            }) => {
                 self.record(&active, event, &outcome);
                 let ticket = CreateTicket {
                     link,
@@ -115,9 +142,16 @@ impl Gate {
             }
             Ok(Judged::Unchanged { active, outcome }) => {
                 self.record(&active, event, &outcome);
-                Before::Forward { message, ticket: None }
+                Before::Forward {
+                    message,
+                    ticket: None,
+                }
             }
-            Ok(Judged::Refused { active, outcome, refusal }) => {
+            Ok(Judged::Refused {
+                active,
+                outcome,
+                refusal,
+            }) => {
                 self.record(&active, event, &outcome);
                 Before::Refuse(refusal)
             }
@@ -132,19 +166,40 @@ impl Gate {
         if reply.code != code::OK {
             return After::Pass;
         }
-        let created = reply.message.as_ref().and_then(|message| CreateContainerResponse::decode(message.as_ref()).ok());
+        let created = reply
+            .message
+            .as_ref()
+            .and_then(|message| CreateContainerResponse::decode(message.as_ref()).ok());
         let Some(created) = created.filter(|created| !created.container_id.is_empty()) else {
-            return After::Refuse(refusal::failed("containerd answered CreateContainer without a container ID"));
+            return After::Refuse(refusal::failed(
+                "containerd answered CreateContainer without a container ID",
+            ));
         };
-        match self.confirm(&created.container_id, &ticket.link, &ticket.image, ticket.enforced).await {
+        match self
+            .confirm(
+                &created.container_id,
+                &ticket.link,
+                &ticket.image,
+                ticket.enforced,
+            )
+            .await
+        {
             Ok(()) => After::Pass,
             Err(refused) => After::Refuse(refused),
         }
     }
 
     /// Compares the snapshot of a container with what was judged; removes the container if it is something else.
-    pub(super) async fn confirm(&self, container: &str, link: &Link, image: &str, enforced: bool) -> Result<(), Refusal> {
-        let compared = self.compare_snapshot(container, link, self.deadline()).await;
+    pub(super) async fn confirm(
+        &self,
+        container: &str,
+        link: &Link,
+        image: &str,
+        enforced: bool,
+    ) -> Result<(), Refusal> {
+        let compared = self
+            .compare_snapshot(container, link, self.deadline())
+            .await;
         let refused = match compared {
             Ok(Snapshot::Judged) => {
                 self.inner.judged.insert(container);
@@ -162,11 +217,22 @@ impl Gate {
             Err(error) => refusal::containerd(&error),
         };
         if !enforced {
-            tracing::warn!(container, image, text = refused.message, "audit: the container would be removed");
+            tracing::warn!(
+                container,
+                image,
+                text = refused.message,
+                "audit: the container would be removed"
+            );
             return Ok(());
         }
         // If it cannot be removed now it was still not judged, so its StartContainer will be refused.
-        if let Err(error) = self.inner.parts.containerd.remove_container(container, Instant::now() + REMOVE).await {
+        if let Err(error) = self
+            .inner
+            .parts
+            .containerd
+            .remove_container(container, Instant::now() + REMOVE)
+            .await
+        {
             tracing::warn!(container, %error, "a container that must not run could not be removed");
         }
         Err(refused)
@@ -183,18 +249,33 @@ impl Gate {
         let audit = active.policy.node_mode == Mode::Audit;
         let subject_of = |text: &str| {
             let reference = names::parse(text).ok()?;
-            Some(Subject { active: active.clone(), namespace: Some(namespace.to_owned()), reference })
+            Some(Subject {
+                active: active.clone(),
+                namespace: Some(namespace.to_owned()),
+                reference,
+            })
         };
         let refuse = |text: String| {
             let outcome = Outcome::unusable(&text, false);
-            Ok(Judged::Refused { active: active.clone(), outcome, refusal: refusal::policy_says_no(&text) })
+            Ok(Judged::Refused {
+                active: active.clone(),
+                outcome,
+                refusal: refusal::policy_says_no(&text),
+            })
         };
         let unchanged = |text: String| {
-            Ok(Judged::Unchanged { active: active.clone(), outcome: Outcome::unusable(&text, true) })
+            Ok(Judged::Unchanged {
+                active: active.clone(),
+                outcome: Outcome::unusable(&text, true),
+            })
         };
         if let Some(Err(error)) = named.reference.as_deref().map(names::parse) {
             let text = names::unusable(Some(namespace), &error);
-            return if audit && !names::never_excused(&error) { unchanged(text) } else { refuse(text) };
+            return if audit && !names::never_excused(&error) {
+                unchanged(text)
+            } else {
+                refuse(text)
+            };
         }
         let Some(id) = self.id_of(&named.image, deadline).await? else {
             let text = format!("the image {} is not on this node", named.image);
@@ -202,11 +283,16 @@ impl Gate {
         };
         let (record, verdict) = match &named.reference {
             Some(text) => {
-                let Some(subject) = subject_of(text) else { return refuse(format!("{text} cannot be judged")) };
+                let Some(subject) = subject_of(text) else {
+                    return refuse(format!("{text} cannot be judged"));
+                };
                 let verdict = self.judge_image(&subject, &id, deadline).await?;
                 (subject.reference.tag_record_name(), verdict)
             }
-            None => match self.judge_bare_id(subject_of, Some(namespace), &id, deadline).await? {
+            None => match self
+                .judge_bare_id(subject_of, Some(namespace), &id, deadline)
+                .await?
+            {
                 Some(verdict) => (None, verdict),
                 None => {
                     let text = format!(
@@ -220,37 +306,72 @@ impl Gate {
         let outcome = Outcome::of_image(&verdict);
         let mode = verdict.mode();
         match verdict {
-            ImageVerdict::Run { link, .. } => {
-                Ok(Judged::Run { active, outcome, link, enforced: mode == Mode::Enforce, record })
+            ImageVerdict::Run { link, .. } => Ok(Judged::Run {
+                active,
+                outcome,
+                link,
+                enforced: mode == Mode::Enforce,
+                record,
+            }),
+            _ if mode == Mode::Audit => {
+                match self.links_to(&id, deadline).await?.into_iter().next() {
+                    Some(link) => Ok(Judged::Run {
+                        active,
+                        outcome,
+                        link,
+                        enforced: false,
+                        record,
+                    }),
+                    None => Ok(Judged::Unchanged { active, outcome }),
+                }
             }
-            _ if mode == Mode::Audit => match self.links_to(&id, deadline).await?.into_iter().next() {
-                Some(link) => Ok(Judged::Run { active, outcome, link, enforced: false, record }),
-                None => Ok(Judged::Unchanged { active, outcome }),
-            },
             ImageVerdict::Deny { decision } => {
                 let refusal = match &decision.denial {
                     Some(denial) => refusal::denied(denial),
                     None => refusal::policy_says_no("the image was refused"),
                 };
-                Ok(Judged::Refused { active, outcome, refusal })
+                Ok(Judged::Refused {
+                    active,
+                    outcome,
+                    refusal,
+                })
             }
             ImageVerdict::Undecided { failure, .. } => {
                 let refusal = refusal::unhealed(namespace, named.label(), &failure);
-                Ok(Judged::Refused { active, outcome, refusal })
+                Ok(Judged::Refused {
+                    active,
+                    outcome,
+                    refusal,
+                })
             }
         }
     }
 
     /// The image ID behind what a request says: an ID that the node has, or what containerd resolves a name to. Only a claim:
     /// what runs is compared afterwards.
-    async fn id_of(&self, image: &str, deadline: Instant) -> Result<Option<Digest>, ContainerdError> {
-        let found = self.inner.parts.containerd.image_status(image, deadline).await?;
+    async fn id_of(
+        &self,
+        image: &str,
+        deadline: Instant,
+    ) -> Result<Option<Digest>, ContainerdError> {
+        let found = self
+            .inner
+            .parts
+            .containerd
+            .image_status(image, deadline)
+            .await?;
         let claimed = names::image_id(image);
-        Ok(found.map(|found| found.id).filter(|id| claimed.is_none_or(|claimed| claimed == *id)))
+        Ok(found
+            .map(|found| found.id)
+            .filter(|id| claimed.is_none_or(|claimed| claimed == *id)))
     }
 
     /// The sandbox as recorded when it was made, else as containerd says (rule 5).
-    pub(super) async fn sandbox_of(&self, id: &str, deadline: Instant) -> Result<Option<Sandbox>, ContainerdError> {
+    pub(super) async fn sandbox_of(
+        &self,
+        id: &str,
+        deadline: Instant,
+    ) -> Result<Option<Sandbox>, ContainerdError> {
         if let Some(known) = self.inner.parts.store.sandbox(id) {
             return Ok(Some(known));
         }
@@ -265,18 +386,36 @@ impl Gate {
 /// What became of a create or a start.
 pub(super) enum Judged {
     /// This image runs; `record`: the tag record its reference stands for.
-    Run { active: Arc<ActivePolicy>, outcome: Outcome, link: Link, enforced: bool, record: Option<String> },
+    Run {
+        active: Arc<ActivePolicy>,
+        outcome: Outcome,
+        link: Link,
+        enforced: bool,
+        record: Option<String>,
+    },
     /// Audit: forwarded as it came, because no image could be judged.
-    Unchanged { active: Arc<ActivePolicy>, outcome: Outcome },
+    Unchanged {
+        active: Arc<ActivePolicy>,
+        outcome: Outcome,
+    },
     /// Refused.
-    Refused { active: Arc<ActivePolicy>, outcome: Outcome, refusal: Refusal },
+    Refused {
+        active: Arc<ActivePolicy>,
+        outcome: Outcome,
+        refusal: Refusal,
+    },
 }
 
 /// The sandbox_config of a create is only a claim; one that contradicts the sandbox is an attack or a bug.
 fn agrees(request: &CreateContainerRequest, sandbox: &Sandbox) -> Result<(), Refusal> {
-    let claimed = request.sandbox_config.as_ref().and_then(|config| config.metadata.as_ref());
+    let claimed = request
+        .sandbox_config
+        .as_ref()
+        .and_then(|config| config.metadata.as_ref());
     let same = claimed.is_none_or(|claimed| {
-        claimed.namespace == sandbox.namespace && claimed.name == sandbox.name && claimed.uid == sandbox.uid
+        claimed.namespace == sandbox.namespace
+            && claimed.name == sandbox.name
+            && claimed.uid == sandbox.uid
     });
     if same {
         Ok(())
@@ -304,5 +443,8 @@ fn forward_image(message: &Bytes, spec: &ImageSpec, ticket: CreateTicket) -> Bef
             Err(error) => return Before::Refuse(refusal::wire(&error)),
         };
     }
-    Before::Forward { message, ticket: Some(Ticket(Box::new(ticket))) }
+    Before::Forward {
+        message,
+        ticket: Some(Ticket(Box::new(ticket))),
+    }
 }

@@ -41,7 +41,10 @@ where
 {
     /// An empty table whose flights are counted in `tasks`.
     pub(super) fn new(tasks: TaskTracker) -> Self {
-        Self { entries: Arc::default(), tasks }
+        Self {
+            entries: Arc::default(),
+            tasks,
+        }
     }
 
     /// Joins the flight for `key`, or starts it with `work`. `None`: the flight ended without a result (it panicked or
@@ -53,8 +56,12 @@ where
         let mut receiver = {
             let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
             match entries.get(&key) {
-                Some(Entry::Kept { value, until }) if *until > Instant::now() => return Some(value.clone()),
-                Some(Entry::Running(receiver)) if receiver.has_changed().is_ok() => receiver.clone(),
+                Some(Entry::Kept { value, until }) if *until > Instant::now() => {
+                    return Some(value.clone());
+                }
+                Some(Entry::Running(receiver)) if receiver.has_changed().is_ok() => {
+                    receiver.clone()
+                }
                 _ => {
                     let (sender, receiver) = watch::channel(None);
                     make_room(&mut entries);
@@ -83,7 +90,13 @@ where
                 match value.keep() {
                     Some(keep) => {
                         let until = Instant::now() + keep;
-                        entries.insert(key, Entry::Kept { value: value.clone(), until });
+                        entries.insert(
+                            key,
+                            Entry::Kept {
+                                value: value.clone(),
+                                until,
+                            },
+                        );
                     }
                     None => {
                         entries.remove(&key);
@@ -160,7 +173,10 @@ mod tests {
             let _ = gate.wait_for(|open| *open).await;
             Outcome(7, None)
         });
-        assert!(futures_util::future::FutureExt::now_or_never(started).is_none(), "still in the air");
+        assert!(
+            futures_util::future::FutureExt::now_or_never(started).is_none(),
+            "still in the air"
+        );
         let second = flights.join("a", || async { Outcome(8, None) });
         let _ = open.send(true);
         assert_eq!(second.await, Some(Outcome(7, None)));
@@ -170,10 +186,19 @@ mod tests {
     async fn failures_are_remembered_for_their_time_only() {
         let flights = table();
         let keep = Some(Duration::from_secs(5));
-        assert_eq!(flights.join("a", || async move { Outcome(1, keep) }).await, Some(Outcome(1, keep)));
-        assert_eq!(flights.join("a", || async { Outcome(2, None) }).await, Some(Outcome(1, keep)));
+        assert_eq!(
+            flights.join("a", || async move { Outcome(1, keep) }).await,
+            Some(Outcome(1, keep))
+        );
+        assert_eq!(
+            flights.join("a", || async { Outcome(2, None) }).await,
+            Some(Outcome(1, keep))
+        );
         tokio::time::advance(Duration::from_secs(6)).await;
-        assert_eq!(flights.join("a", || async { Outcome(3, None) }).await, Some(Outcome(3, None)));
+        assert_eq!(
+            flights.join("a", || async { Outcome(3, None) }).await,
+            Some(Outcome(3, None))
+        );
     }
 
     #[tokio::test]
@@ -181,6 +206,9 @@ mod tests {
         let flights = table();
         let died = flights.join("a", || async { panic!("on purpose") }).await;
         assert_eq!(died, None);
-        assert_eq!(flights.join("a", || async { Outcome(1, None) }).await, Some(Outcome(1, None)));
+        assert_eq!(
+            flights.join("a", || async { Outcome(1, None) }).await,
+            Some(Outcome(1, None))
+        );
     }
 }

@@ -9,8 +9,8 @@ use portcullis_trust::notary::NotaryMemory;
 use portcullis_trust::{Origin, OriginSource};
 use tokio::time::Instant;
 
-use super::flight::Keep;
 use super::Gate;
+use super::flight::Keep;
 use crate::notary::GatherError;
 use crate::registry::{Auth, Descriptor, Fingerprint, RemoteError};
 
@@ -66,7 +66,9 @@ impl Gate {
                 continue;
             }
             asked.push(&need.trust);
-            let gathered = self.gather_collection(whom, &need.trust, reference.repository(), deadline).await;
+            let gathered = self
+                .gather_collection(whom, &need.trust, reference.repository(), deadline)
+                .await;
             if outcome.is_ok() {
                 outcome = gathered;
             }
@@ -92,12 +94,22 @@ impl Gate {
         let server = trust.server.clone();
         self.inner
             .collections
-            .join(key, || async move { gate.update_collection(&trust, &gun, &auth, deadline).await })
+            .join(key, || async move {
+                gate.update_collection(&trust, &gun, &auth, deadline).await
+            })
             .await
-            .unwrap_or(Err(GatherError::Remote(RemoteError::Timeout { host: server })))
+            .unwrap_or(Err(GatherError::Remote(RemoteError::Timeout {
+                host: server,
+            })))
     }
 
-    async fn update_collection(&self, trust: &NotaryServer, gun: &str, auth: &Auth, deadline: Instant) -> Gathered {
+    async fn update_collection(
+        &self,
+        trust: &NotaryServer,
+        gun: &str,
+        auth: &Auth,
+        deadline: Instant,
+    ) -> Gathered {
         let parts = &self.inner.parts;
         let stored = parts.store.notary(&trust.server, gun);
         let nothing = NotaryMemory::default();
@@ -106,9 +118,16 @@ impl Gate {
             None => (&nothing, None),
         };
         let now = self.now();
-        let (collection, memory) = parts.notary.gather(trust, gun, auth, memory, previous, now, deadline).await?;
+        let (collection, memory) = parts
+            .notary
+            .gather(trust, gun, auth, memory, previous, now, deadline)
+            .await?;
         // The store never lowers a floor, so of two updates that overlap the newer one stays.
-        if let Err(error) = parts.store.put_notary(NotaryEvidence { collection, memory }).await {
+        if let Err(error) = parts
+            .store
+            .put_notary(NotaryEvidence { collection, memory })
+            .await
+        {
             tracing::warn!(%gun, %error, "trust data is held in memory only");
         }
         Ok(())
@@ -121,7 +140,12 @@ impl Gate {
         auth: &Auth,
         deadline: Instant,
     ) -> Result<Descriptor, RemoteError> {
-        let found = self.inner.parts.registry.head(reference, auth, deadline).await?;
+        let found = self
+            .inner
+            .parts
+            .registry
+            .head(reference, auth, deadline)
+            .await?;
         self.record_origin(reference, found.digest, OriginSource::Registry);
         Ok(found)
     }
@@ -134,18 +158,36 @@ impl Gate {
         auth: &Auth,
         deadline: Instant,
     ) -> Result<(), RemoteError> {
-        self.inner.parts.registry.head_digest(reference, digest, auth, deadline).await?;
+        self.inner
+            .parts
+            .registry
+            .head_digest(reference, digest, auth, deadline)
+            .await?;
         self.record_origin(reference, *digest, OriginSource::Registry);
         Ok(())
     }
 
     /// Remembers that the repository of `reference` holds `digest`.
-    pub(super) fn record_origin(&self, reference: &ImageReference, digest: Digest, source: OriginSource) {
+    pub(super) fn record_origin(
+        &self,
+        reference: &ImageReference,
+        digest: Digest,
+        source: OriginSource,
+    ) {
         let (repository, at) = (reference.repository(), self.now());
         let known = self.inner.parts.store.origins(&digest);
-        if known.iter().any(|origin| origin.repository == repository && origin.source == source) {
+        if known
+            .iter()
+            .any(|origin| origin.repository == repository && origin.source == source)
+        {
             return;
         }
-        self.inner.parts.store.put_origin(Origin { repository, digest, source, at, reason: None });
+        self.inner.parts.store.put_origin(Origin {
+            repository,
+            digest,
+            source,
+            at,
+            reason: None,
+        });
     }
 }

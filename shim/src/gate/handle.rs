@@ -19,8 +19,16 @@ const QUEUE: usize = 256;
 const IN_WORK: usize = 512;
 
 enum Job {
-    Before { method: &'static Method, message: Bytes, answer: oneshot::Sender<Before> },
-    After { ticket: Ticket, reply: Reply, answer: oneshot::Sender<After> },
+    Before {
+        method: &'static Method,
+        message: Bytes,
+        answer: oneshot::Sender<Before>,
+    },
+    After {
+        ticket: Ticket,
+        reply: Reply,
+        answer: oneshot::Sender<After>,
+    },
 }
 
 /// The gate as the proxy holds it.
@@ -51,7 +59,9 @@ async fn dispatch(gate: Gate, mut queue: mpsc::Receiver<Job>) {
     let in_work = Arc::new(Semaphore::new(IN_WORK));
     let tasks = TaskTracker::new();
     while let Some(job) = queue.recv().await {
-        let Ok(permit) = Arc::clone(&in_work).acquire_owned().await else { break };
+        let Ok(permit) = Arc::clone(&in_work).acquire_owned().await else {
+            break;
+        };
         let gate = gate.clone();
         tasks.spawn(async move {
             let _permit = permit;
@@ -66,14 +76,22 @@ async fn dispatch(gate: Gate, mut queue: mpsc::Receiver<Job>) {
 /// because a container may have been made that nobody looked at yet.
 async fn run(gate: &Gate, job: Job) {
     match job {
-        Job::Before { method, message, mut answer } => {
+        Job::Before {
+            method,
+            message,
+            mut answer,
+        } => {
             let outcome = tokio::select! {
                 outcome = gate.before(method, message) => outcome,
                 () = answer.closed() => return,
             };
             let _ = answer.send(outcome);
         }
-        Job::After { ticket, reply, answer } => {
+        Job::After {
+            ticket,
+            reply,
+            answer,
+        } => {
             let _ = answer.send(gate.after(ticket, reply).await);
         }
     }
@@ -82,7 +100,11 @@ async fn run(gate: &Gate, job: Job) {
 impl Interceptor for GateHandle {
     fn before(&self, method: &'static Method, message: Bytes) -> BoxFuture<'static, Before> {
         let (answer, outcome) = oneshot::channel();
-        let queued = self.jobs.try_send(Job::Before { method, message, answer });
+        let queued = self.jobs.try_send(Job::Before {
+            method,
+            message,
+            answer,
+        });
         async move {
             let busy = || Before::Refuse(refusal::unavailable("the gate is overloaded, try again"));
             match queued {
@@ -100,12 +122,20 @@ impl Interceptor for GateHandle {
         let jobs = self.jobs.clone();
         async move {
             // Unlike a request, an answer is never turned away: its container or image already exists.
-            if jobs.send(Job::After { ticket, reply, answer }).await.is_err() {
+            if jobs
+                .send(Job::After {
+                    ticket,
+                    reply,
+                    answer,
+                })
+                .await
+                .is_err()
+            {
                 return After::Refuse(refusal::unavailable("the gate is shutting down, try again"));
             }
-            outcome
-                .await
-                .unwrap_or_else(|_| After::Refuse(refusal::unavailable("the gate is shutting down, try again")))
+            outcome.await.unwrap_or_else(|_| {
+                After::Refuse(refusal::unavailable("the gate is shutting down, try again"))
+            })
         }
         .boxed()
     }

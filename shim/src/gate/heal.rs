@@ -53,8 +53,18 @@ impl Keep for Healed {
 
 impl Gate {
     /// Gathers what `subject` needs for one of `candidates`.
-    pub(super) async fn heal(&self, subject: &Subject, candidates: &[Link], deadline: Instant) -> Healed {
-        let auth = self.inner.parts.registry.node_auth(&subject.reference, deadline).await;
+    pub(super) async fn heal(
+        &self,
+        subject: &Subject,
+        candidates: &[Link],
+        deadline: Instant,
+    ) -> Healed {
+        let auth = self
+            .inner
+            .parts
+            .registry
+            .node_auth(&subject.reference, deadline)
+            .await;
         let mut roots: Vec<Digest> = candidates.iter().map(|link| link.root).collect();
         roots.sort_unstable();
         roots.dedup();
@@ -69,23 +79,35 @@ impl Gate {
         let (gate, owned) = (self.clone(), subject.clone());
         let host = subject.reference.domain().to_owned();
         let flight = self.inner.heals.join(key, || async move {
-            let Matched::Governed { notary, origin, .. } = owned.matched() else { return None };
-            let whom =
-                OnBehalf { namespace: owned.namespace(), generation: owned.active.generation, auth: &auth };
-            let gathered = gate.gather_collections(whom, &notary, &owned.reference, deadline).await;
+            let Matched::Governed { notary, origin, .. } = owned.matched() else {
+                return None;
+            };
+            let whom = OnBehalf {
+                namespace: owned.namespace(),
+                generation: owned.active.generation,
+                auth: &auth,
+            };
+            let gathered = gate
+                .gather_collections(whom, &notary, &owned.reference, deadline)
+                .await;
             let mut failure = gathered.err().map(|error| match error {
                 GatherError::Remote(error) => HealFailure::Remote(error),
                 GatherError::Notary(error) => HealFailure::Refused(error.to_string()),
             });
             if origin {
                 for root in &roots {
-                    if let Err(error) = gate.ask_origin(&owned.reference, root, &auth, deadline).await {
+                    if let Err(error) = gate
+                        .ask_origin(&owned.reference, root, &auth, deadline)
+                        .await
+                    {
                         failure = failure.or(Some(HealFailure::Remote(error)));
                     }
                 }
             }
             failure
         });
-        flight.await.unwrap_or(Some(HealFailure::Remote(RemoteError::Timeout { host })))
+        flight
+            .await
+            .unwrap_or(Some(HealFailure::Remote(RemoteError::Timeout { host })))
     }
 }

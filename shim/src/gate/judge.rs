@@ -58,7 +58,11 @@ impl Subject {
 
     /// Step 3.
     pub(super) fn matched(&self) -> Matched {
-        match self.active.policy.prematch(self.namespace(), &self.reference) {
+        match self
+            .active
+            .policy
+            .prematch(self.namespace(), &self.reference)
+        {
             Prematch::Refused(decision) => Matched::Refused(decision),
             Prematch::Governed(needs) => Matched::Governed {
                 signed_tags: needs.rules.iter().any(|rule| rule.tags == TagRule::Signed),
@@ -74,14 +78,21 @@ impl Gate {
     /// The clock, never before the last time recorded: a clock that jumped back extends nothing.
     pub(super) fn now(&self) -> Timestamp {
         let now = self.inner.parts.clock.now();
-        self.inner.parts.store.last_time().map_or(now, |last| now.max(last))
+        self.inner
+            .parts
+            .store
+            .last_time()
+            .map_or(now, |last| now.max(last))
     }
 
     /// Decides for one digest from what the store holds.
     pub(super) fn decide(&self, subject: &Subject, digest: &Digest, trust: Trust) -> Decision {
         let store = &self.inner.parts.store;
         let gun = subject.reference.repository();
-        let mut evidence = Evidence { origins: store.origins(digest), ..Evidence::default() };
+        let mut evidence = Evidence {
+            origins: store.origins(digest),
+            ..Evidence::default()
+        };
         if trust == Trust::Stored
             && let Matched::Governed { notary, .. } = subject.matched()
         {
@@ -91,11 +102,22 @@ impl Gate {
                     continue;
                 }
                 servers.push(&need.trust.server);
-                evidence.notary.extend(store.notary(&need.trust.server, &gun).map(Arc::unwrap_or_clone));
+                evidence.notary.extend(
+                    store
+                        .notary(&need.trust.server, &gun)
+                        .map(Arc::unwrap_or_clone),
+                );
             }
         }
-        let question = Question { namespace: subject.namespace(), reference: &subject.reference, digest };
-        subject.active.policy.decide(&question, &evidence, self.now())
+        let question = Question {
+            namespace: subject.namespace(),
+            reference: &subject.reference,
+            digest,
+        };
+        subject
+            .active
+            .policy
+            .decide(&question, &evidence, self.now())
     }
 
     /// The digests that signed trust data in the store binds the tag of `reference` to, without repetition.
@@ -110,7 +132,9 @@ impl Gate {
         let gun = reference.repository();
         let mut digests = Vec::new();
         for need in needs {
-            let Some(evidence) = self.inner.parts.store.notary(&need.trust.server, &gun) else { continue };
+            let Some(evidence) = self.inner.parts.store.notary(&need.trust.server, &gun) else {
+                continue;
+            };
             let digest = bound_digest(need, &evidence.collection, &evidence.memory, tag)?;
             if !digests.contains(&digest) {
                 digests.push(digest);

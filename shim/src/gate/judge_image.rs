@@ -22,14 +22,19 @@ pub(super) enum ImageVerdict {
     /// Policy says no.
     Deny { decision: Decision },
     /// No evidence is stored, and none could be gathered now.
-    Undecided { decision: Decision, failure: HealFailure },
+    Undecided {
+        decision: Decision,
+        failure: HealFailure,
+    },
 }
 
 impl ImageVerdict {
     /// Mode under which a refusal applies.
     pub(super) fn mode(&self) -> Mode {
         match self {
-            Self::Run { decision, .. } | Self::Deny { decision } | Self::Undecided { decision, .. } => decision.mode,
+            Self::Run { decision, .. }
+            | Self::Deny { decision }
+            | Self::Undecided { decision, .. } => decision.mode,
         }
     }
 }
@@ -84,7 +89,9 @@ impl Gate {
         let mut last = None;
         for link in self.links_to(image, deadline).await? {
             for known in self.inner.parts.store.references_of(namespace, &link.root) {
-                let Some(subject) = subject_of(&known.reference) else { continue };
+                let Some(subject) = subject_of(&known.reference) else {
+                    continue;
+                };
                 match self.judge_image(&subject, image, deadline).await? {
                     verdict @ ImageVerdict::Run { .. } => last = Some(verdict),
                     refused => return Ok(Some(refused)),
@@ -122,12 +129,24 @@ impl Gate {
     }
 
     /// Links that end in `image`: stored ones, else proved now from containerd's content.
-    pub(super) async fn links_to(&self, image: &Digest, deadline: Instant) -> Result<Vec<Link>, ContainerdError> {
+    pub(super) async fn links_to(
+        &self,
+        image: &Digest,
+        deadline: Instant,
+    ) -> Result<Vec<Link>, ContainerdError> {
         let stored = self.inner.parts.store.links_to(image);
         if !stored.is_empty() {
             return Ok(stored);
         }
-        for root in self.inner.parts.containerd.roots_of(image, deadline).await?.into_iter().take(MAX_ROOTS) {
+        for root in self
+            .inner
+            .parts
+            .containerd
+            .roots_of(image, deadline)
+            .await?
+            .into_iter()
+            .take(MAX_ROOTS)
+        {
             match self.prove(&root, deadline).await {
                 Ok(_) | Err(ContainerdError::Content { .. }) => {}
                 Err(error) => return Err(error),
@@ -137,7 +156,11 @@ impl Gate {
     }
 
     /// Proves what `root` leads to, from bytes hashed here, and remembers it.
-    pub(super) async fn prove(&self, root: &Digest, deadline: Instant) -> Result<Vec<Link>, ContainerdError> {
+    pub(super) async fn prove(
+        &self,
+        root: &Digest,
+        deadline: Instant,
+    ) -> Result<Vec<Link>, ContainerdError> {
         let links = self.inner.parts.containerd.prove(root, deadline).await?;
         for link in &links {
             self.inner.parts.store.put_link(link.clone());
@@ -147,17 +170,29 @@ impl Gate {
 
     fn accepted(&self, subject: &Subject) -> Option<Digest> {
         let reference = subject.reference.normalised();
-        self.inner.parts.store.resolution(subject.namespace(), &reference).map(|known| known.digest)
+        self.inner
+            .parts
+            .store
+            .resolution(subject.namespace(), &reference)
+            .map(|known| known.digest)
     }
 
     /// The first candidate that is allowed, else the denial that says most.
-    fn first_allowed(&self, subject: &Subject, candidates: &[Link]) -> Result<(Link, Decision), Option<Decision>> {
+    fn first_allowed(
+        &self,
+        subject: &Subject,
+        candidates: &[Link],
+    ) -> Result<(Link, Decision), Option<Decision>> {
         let mut denied: Option<Decision> = None;
         for link in candidates {
             let decision = self.decide(subject, &link.root, Trust::Stored);
             if decision.allowed() {
                 let by_digest = subject.reference.digest().is_some();
-                let source = if by_digest { ResolutionSource::Reference } else { ResolutionSource::Cached };
+                let source = if by_digest {
+                    ResolutionSource::Reference
+                } else {
+                    ResolutionSource::Cached
+                };
                 self.remember(subject, link.root, source);
                 return Ok((link.clone(), decision));
             }
@@ -171,7 +206,12 @@ impl Gate {
 
     /// The tag was moved by another namespace, and the digest remembered for this one is allowed, present, and runs as the
     /// same user (the kubelet took the uid from the image it was shown): that image is what runs (DESIGN §5).
-    async fn swapped(&self, subject: &Subject, image: &Digest, deadline: Instant) -> Option<ImageVerdict> {
+    async fn swapped(
+        &self,
+        subject: &Subject,
+        image: &Digest,
+        deadline: Instant,
+    ) -> Option<ImageVerdict> {
         let remembered = self.remembered_elsewhere(subject, image).await?;
         let shown = self.inner.parts.store.links_to(image);
         let user = &shown.first()?.user;
@@ -180,8 +220,15 @@ impl Gate {
                 continue;
             }
             let decision = self.decide(subject, &link.root, Trust::Stored);
-            let present = self.inner.parts.containerd.image_status(&link.config.to_string(), deadline).await;
-            if decision.allowed() && present.is_ok_and(|present| present.is_some_and(|found| found.id == link.config)) {
+            let present = self
+                .inner
+                .parts
+                .containerd
+                .image_status(&link.config.to_string(), deadline)
+                .await;
+            if decision.allowed()
+                && present.is_ok_and(|present| present.is_some_and(|found| found.id == link.config))
+            {
                 return Some(ImageVerdict::Run { link, decision });
             }
         }
@@ -194,20 +241,33 @@ impl Gate {
         }
         let digest = self.accepted(subject)?;
         let links = self.inner.parts.store.links_from(&digest);
-        Some(links.into_iter().filter(|link| link.config != *image).collect())
+        Some(
+            links
+                .into_iter()
+                .filter(|link| link.config != *image)
+                .collect(),
+        )
     }
 
     fn mention_moved_tag(&self, subject: &Subject, candidates: &[Link], decision: &mut Decision) {
         let moved = subject.reference.digest().is_none()
-            && self.accepted(subject).is_some_and(|known| candidates.iter().all(|link| link.root != known));
+            && self
+                .accepted(subject)
+                .is_some_and(|known| candidates.iter().all(|link| link.root != known));
         if moved {
-            append(decision, "the tag was moved on this node since this namespace's image was accepted; use the digest");
+            append(
+                decision,
+                "the tag was moved on this node since this namespace's image was accepted; use the digest",
+            );
         }
     }
 }
 
 fn lacks_evidence(decision: &Decision) -> bool {
-    decision.denial.as_ref().is_some_and(|denial| denial.reason == DenialReason::LackOfEvidence)
+    decision
+        .denial
+        .as_ref()
+        .is_some_and(|denial| denial.reason == DenialReason::LackOfEvidence)
 }
 
 fn append(decision: &mut Decision, text: &str) {
@@ -236,7 +296,10 @@ fn untraceable(subject: &Subject, image: &Digest) -> Decision {
                 ),
             };
             Decision {
-                denial: Some(Denial { reason: DenialReason::NotSatisfied, text }),
+                denial: Some(Denial {
+                    reason: DenialReason::NotSatisfied,
+                    text,
+                }),
                 mode,
                 rules: Vec::new(),
                 findings: Vec::new(),

@@ -35,7 +35,11 @@ impl JudgedContainers {
 
     /// Whether exactly this ID was judged. A prefix of it, which containerd would accept, was not.
     pub(super) fn contains(&self, id: &str) -> bool {
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner).known.contains(id)
+        self.ring
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .known
+            .contains(id)
     }
 }
 

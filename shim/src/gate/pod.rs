@@ -14,14 +14,22 @@ const NAMESPACE_LABEL: &str = "io.kubernetes.pod.namespace";
 /// # Errors
 /// A label that says another namespace than the metadata, or is given twice.
 pub(super) fn of_pull(config: Option<&PodSandboxConfig>) -> Result<Pod, Refusal> {
-    let Some(config) = config else { return Ok(Pod::default()) };
+    let Some(config) = config else {
+        return Ok(Pod::default());
+    };
     let label = value_of(&config.labels, NAMESPACE_LABEL).map_err(|error| refusal::wire(&error))?;
     let metadata = config.metadata.clone().unwrap_or_default();
     if label.is_some_and(|label| label != metadata.namespace) {
-        return Err(refusal::invalid("the pod's namespace and its label io.kubernetes.pod.namespace differ"));
+        return Err(refusal::invalid(
+            "the pod's namespace and its label io.kubernetes.pod.namespace differ",
+        ));
     }
     let given = |text: String| Some(text).filter(|text| !text.is_empty());
-    Ok(Pod { namespace: given(metadata.namespace), name: given(metadata.name), uid: given(metadata.uid) })
+    Ok(Pod {
+        namespace: given(metadata.namespace),
+        name: given(metadata.name),
+        uid: given(metadata.uid),
+    })
 }
 
 #[cfg(test)]
@@ -31,9 +39,15 @@ mod tests {
     use super::*;
 
     fn config(namespace: &str, label: Option<&str>) -> PodSandboxConfig {
-        let label = label.map(|value| Entry { key: NAMESPACE_LABEL.to_owned(), value: value.to_owned() });
+        let label = label.map(|value| Entry {
+            key: NAMESPACE_LABEL.to_owned(),
+            value: value.to_owned(),
+        });
         PodSandboxConfig {
-            metadata: Some(PodSandboxMetadata { namespace: namespace.to_owned(), ..Default::default() }),
+            metadata: Some(PodSandboxMetadata {
+                namespace: namespace.to_owned(),
+                ..Default::default()
+            }),
             labels: label.into_iter().collect(),
             ..Default::default()
         }
@@ -50,6 +64,9 @@ mod tests {
     #[test]
     fn a_call_without_a_pod_has_no_namespace() {
         assert_eq!(of_pull(None).map(|pod| pod.namespace), Ok(None));
-        assert_eq!(of_pull(Some(&config("", None))).map(|pod| pod.namespace), Ok(None));
+        assert_eq!(
+            of_pull(Some(&config("", None))).map(|pod| pod.namespace),
+            Ok(None)
+        );
     }
 }

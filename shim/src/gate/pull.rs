@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use portcullis_policy::model::Mode;
 use portcullis_policy::Digest;
-use prost::Message as _;
+use portcullis_policy::model::Mode;
 use portcullis_proto::code;
 use portcullis_proto::cri::{AuthConfig, PullImageRequest, PullImageResponse, path};
 use portcullis_proto::wire;
 use portcullis_trust::{Decision, OriginSource};
+use prost::Message as _;
 use tokio::time::Instant;
 
 use super::flight::Keep;
@@ -35,9 +35,16 @@ pub(super) struct PullKey {
 #[derive(Debug, Clone)]
 pub(super) enum PullVerdict {
     /// This digest may be pulled.
-    Allow { digest: Digest, source: ResolutionSource, decision: Decision },
+    Allow {
+        digest: Digest,
+        source: ResolutionSource,
+        decision: Decision,
+    },
     /// Policy says no. `offered`: what the registry has, where it was asked.
-    Deny { decision: Decision, offered: Option<Digest> },
+    Deny {
+        decision: Decision,
+        offered: Option<Digest>,
+    },
     /// No decision was possible.
     Undecided { error: RemoteError, mode: Mode },
 }
@@ -76,7 +83,9 @@ impl Gate {
         let namespace = pod.namespace.clone();
         let spec = request.image.unwrap_or_default();
         if !spec.image_ref.is_empty() && spec.image_ref != spec.image {
-            return Before::Refuse(refusal::invalid("PullImage names two images: image and image_ref differ"));
+            return Before::Refuse(refusal::invalid(
+                "PullImage names two images: image and image_ref differ",
+            ));
         }
         let image = spec.image.as_str();
         let active = self.inner.parts.policy.current();
@@ -85,22 +94,34 @@ impl Gate {
             Ok(reference) => reference,
             Err(error) => {
                 let text = names::unusable(namespace.as_deref(), &error);
-                let excused = active.policy.node_mode == Mode::Audit && !names::never_excused(&error);
+                let excused =
+                    active.policy.node_mode == Mode::Audit && !names::never_excused(&error);
                 self.record(&active, event, &Outcome::unusable(&text, excused));
                 if excused {
-                    return Before::Forward { message, ticket: None };
+                    return Before::Forward {
+                        message,
+                        ticket: None,
+                    };
                 }
                 return Before::Refuse(refusal::policy_says_no(&text));
             }
         };
         let auth = match request.auth.as_ref().map(given).transpose() {
             Ok(None | Some(Auth::Anonymous)) => {
-                self.inner.parts.registry.node_auth(&reference, self.deadline()).await
+                self.inner
+                    .parts
+                    .registry
+                    .node_auth(&reference, self.deadline())
+                    .await
             }
             Ok(Some(auth)) => auth,
             Err(error) => return Before::Refuse(refusal::invalid(&error.to_string())),
         };
-        let subject = Subject { active, namespace, reference };
+        let subject = Subject {
+            active,
+            namespace,
+            reference,
+        };
         let verdict = self.judge_pull(&subject, &auth).await;
         let verdict = self.guard_reserved_tag(&subject, verdict).await;
         self.record(&subject.active, event, &Outcome::of_pull(&verdict));
@@ -110,15 +131,22 @@ impl Gate {
             }
             PullVerdict::Deny { decision, offered } => match (&decision.denial, decision.mode) {
                 (Some(denial), Mode::Enforce) => Before::Refuse(refusal::denied(denial)),
-                _ => self.forward_in_audit(message, subject, offered, &auth).await,
+                _ => {
+                    self.forward_in_audit(message, subject, offered, &auth)
+                        .await
+                }
             },
-            PullVerdict::Undecided { error, mode: Mode::Enforce } => {
-                let refused = refusal::undecided(subject.namespace(), subject.reference.raw(), &error);
+            PullVerdict::Undecided {
+                error,
+                mode: Mode::Enforce,
+            } => {
+                let refused =
+                    refusal::undecided(subject.namespace(), subject.reference.raw(), &error);
                 Before::Refuse(refused)
             }
-            PullVerdict::Undecided { mode: Mode::Audit, .. } => {
-                self.forward_in_audit(message, subject, None, &auth).await
-            }
+            PullVerdict::Undecided {
+                mode: Mode::Audit, ..
+            } => self.forward_in_audit(message, subject, None, &auth).await,
         }
     }
 
@@ -132,20 +160,40 @@ impl Gate {
         };
         let deadline = self.deadline();
         let (gate, owned, auth) = (self.clone(), subject.clone(), auth.clone());
-        let flight = self.inner.pulls.join(key, || async move { gate.judge_alone(&owned, &auth, deadline).await });
+        let flight = self.inner.pulls.join(key, || async move {
+            gate.judge_alone(&owned, &auth, deadline).await
+        });
         flight.await.unwrap_or_else(|| PullVerdict::Undecided {
-            error: RemoteError::Timeout { host: subject.reference.domain().to_owned() },
+            error: RemoteError::Timeout {
+                host: subject.reference.domain().to_owned(),
+            },
             mode: mode_of(&subject.matched()),
         })
     }
 
     async fn judge_alone(&self, subject: &Subject, auth: &Auth, deadline: Instant) -> PullVerdict {
         let (notary, origin, signed_tags, mode) = match subject.matched() {
-            Matched::Refused(decision) => return PullVerdict::Deny { decision, offered: None },
-            Matched::Governed { notary, origin, signed_tags, mode } => (notary, origin, signed_tags, mode),
+            Matched::Refused(decision) => {
+                return PullVerdict::Deny {
+                    decision,
+                    offered: None,
+                };
+            }
+            Matched::Governed {
+                notary,
+                origin,
+                signed_tags,
+                mode,
+            } => (notary, origin, signed_tags, mode),
         };
-        let whom = OnBehalf { namespace: subject.namespace(), generation: subject.active.generation, auth };
-        let gathered = self.gather_collections(whom, &notary, &subject.reference, deadline).await;
+        let whom = OnBehalf {
+            namespace: subject.namespace(),
+            generation: subject.active.generation,
+            auth,
+        };
+        let gathered = self
+            .gather_collections(whom, &notary, &subject.reference, deadline)
+            .await;
         let mut failure = None;
         let mut refused = None;
         match gathered {
@@ -159,7 +207,10 @@ impl Gate {
             Some(digest) => vec![(*digest, ResolutionSource::Reference)],
             None if failure.is_some() || refused.is_some() => Vec::new(),
             None => match self.signed_digests(&subject.reference, &notary) {
-                Ok(digests) => digests.into_iter().map(|digest| (digest, ResolutionSource::Notary)).collect(),
+                Ok(digests) => digests
+                    .into_iter()
+                    .map(|digest| (digest, ResolutionSource::Notary))
+                    .collect(),
                 Err(error) => {
                     refused = Some(error.to_string());
                     Vec::new()
@@ -170,7 +221,11 @@ impl Gate {
         for (digest, source) in candidates {
             let decision = self.decide(subject, &digest, Trust::Stored);
             if decision.allowed() {
-                return PullVerdict::Allow { digest, source, decision };
+                return PullVerdict::Allow {
+                    digest,
+                    source,
+                    decision,
+                };
             }
             denied = Some(decision);
         }
@@ -184,11 +239,23 @@ impl Gate {
                     offered = Some(found.digest);
                     let from_tag = subject.reference.digest().is_none();
                     let stale = failure.is_some() || refused.is_some();
-                    let trust = if from_tag && stale { Trust::Without } else { Trust::Stored };
-                    let source = if from_tag { ResolutionSource::Registry } else { ResolutionSource::Reference };
+                    let trust = if from_tag && stale {
+                        Trust::Without
+                    } else {
+                        Trust::Stored
+                    };
+                    let source = if from_tag {
+                        ResolutionSource::Registry
+                    } else {
+                        ResolutionSource::Reference
+                    };
                     let decision = self.decide(subject, &found.digest, trust);
                     if decision.allowed() && !(signed_tags && from_tag) {
-                        return PullVerdict::Allow { digest: found.digest, source, decision };
+                        return PullVerdict::Allow {
+                            digest: found.digest,
+                            source,
+                            decision,
+                        };
                     }
                     denied = Some(decision);
                 }
@@ -199,20 +266,32 @@ impl Gate {
             return PullVerdict::Undecided { error, mode };
         }
         match denied {
-            Some(decision) => {
-                PullVerdict::Deny { decision: explain(subject, decision, refused, signed_tags), offered }
-            }
+            Some(decision) => PullVerdict::Deny {
+                decision: explain(subject, decision, refused, signed_tags),
+                offered,
+            },
             None => PullVerdict::Undecided {
-                error: RemoteError::Timeout { host: subject.reference.domain().to_owned() },
+                error: RemoteError::Timeout {
+                    host: subject.reference.domain().to_owned(),
+                },
                 mode,
             },
         }
     }
 
     pub(super) async fn after_pull(&self, ticket: PullTicket, reply: Reply) -> After {
-        let Some(digest) = ticket.digest.filter(|_| reply.code == code::OK) else { return After::Pass };
-        let PullTicket { subject, source, enforced, .. } = ticket;
-        let outcome = self.settle_pull(&subject, digest, source, reply.message.as_ref()).await;
+        let Some(digest) = ticket.digest.filter(|_| reply.code == code::OK) else {
+            return After::Pass;
+        };
+        let PullTicket {
+            subject,
+            source,
+            enforced,
+            ..
+        } = ticket;
+        let outcome = self
+            .settle_pull(&subject, digest, source, reply.message.as_ref())
+            .await;
         match outcome {
             Err(refused) if enforced => After::Refuse(refused),
             Err(refused) => {
@@ -235,7 +314,10 @@ impl Gate {
             .and_then(|message| PullImageResponse::decode(message.as_ref()).ok())
             .and_then(|response| names::image_id(&response.image_ref))
             .ok_or_else(|| refusal::failed("containerd answered a pull without an image ID"))?;
-        let links = self.prove(&digest, deadline).await.map_err(|error| refusal::containerd(&error))?;
+        let links = self
+            .prove(&digest, deadline)
+            .await
+            .map_err(|error| refusal::containerd(&error))?;
         if !links.iter().any(|link| link.config == pulled) {
             return Err(refusal::policy_says_no(&format!(
                 "containerd answered the pull of {} with image ID {pulled}, which {digest} does not contain",
@@ -257,7 +339,12 @@ fn mode_of(matched: &Matched) -> Mode {
 }
 
 /// Adds to a denial what the trust server said, and why an unsigned tag is not enough.
-fn explain(subject: &Subject, mut decision: Decision, refused: Option<String>, signed_tags: bool) -> Decision {
+fn explain(
+    subject: &Subject,
+    mut decision: Decision,
+    refused: Option<String>,
+    signed_tags: bool,
+) -> Decision {
     let allowed_but_for_tag = decision.denial.is_none() && signed_tags;
     if allowed_but_for_tag {
         decision.denial = Some(portcullis_trust::Denial {
@@ -300,10 +387,17 @@ pub(super) fn forward_by_digest(
     let name = subject.reference.at_digest(&digest);
     match wire::replace(message, path::PULL_IMAGE, name.as_bytes()) {
         Ok(message) => {
-            let ticket = PullTicket { subject, digest: Some(digest), source, enforced };
-            Before::Forward { message, ticket: Some(Ticket(Box::new(ticket))) }
+            let ticket = PullTicket {
+                subject,
+                digest: Some(digest),
+                source,
+                enforced,
+            };
+            Before::Forward {
+                message,
+                ticket: Some(Ticket(Box::new(ticket))),
+            }
         }
         Err(error) => Before::Refuse(refusal::wire(&error)),
     }
 }
-

@@ -41,12 +41,29 @@ pub(super) struct Event {
 
 impl Event {
     pub(super) fn pull(pod: Pod, reference: &str, begun: Instant) -> Self {
-        Self { kind: Kind::Pull, pod, reference: reference.to_owned(), container: None, begun }
+        Self {
+            kind: Kind::Pull,
+            pod,
+            reference: reference.to_owned(),
+            container: None,
+            begun,
+        }
     }
 
-    pub(super) fn create(pod: Pod, reference: &str, container: Option<&str>, begun: Instant) -> Self {
+    pub(super) fn create(
+        pod: Pod,
+        reference: &str,
+        container: Option<&str>,
+        begun: Instant,
+    ) -> Self {
         let container = container.map(str::to_owned);
-        Self { kind: Kind::Create, pod, reference: reference.to_owned(), container, begun }
+        Self {
+            kind: Kind::Create,
+            pod,
+            reference: reference.to_owned(),
+            container,
+            begun,
+        }
     }
 
     pub(super) fn volume(mut self) -> Self {
@@ -56,7 +73,13 @@ impl Event {
 
     pub(super) fn start(pod: Pod, reference: &str, container: &str, begun: Instant) -> Self {
         let container = Some(container.to_owned());
-        Self { kind: Kind::Start, pod, reference: reference.to_owned(), container, begun }
+        Self {
+            kind: Kind::Start,
+            pod,
+            reference: reference.to_owned(),
+            container,
+            begun,
+        }
     }
 }
 
@@ -75,7 +98,11 @@ impl Outcome {
     /// The request could not be judged by any rule; `excused`: it goes forward in audit mode all the same.
     pub(super) fn unusable(text: &str, excused: bool) -> Self {
         Self {
-            verdict: if excused { Verdict::WouldDeny } else { Verdict::Deny },
+            verdict: if excused {
+                Verdict::WouldDeny
+            } else {
+                Verdict::Deny
+            },
             reason: Some("unusable"),
             message: Some(text.to_owned()),
             decision: None,
@@ -87,7 +114,10 @@ impl Outcome {
     fn of_decision(decision: &Decision) -> Self {
         Self {
             verdict: Verdict::of(decision),
-            reason: decision.denial.as_ref().map(|denial| reason_word(denial.reason)),
+            reason: decision
+                .denial
+                .as_ref()
+                .map(|denial| reason_word(denial.reason)),
             message: decision.denial.as_ref().map(|denial| denial.text.clone()),
             decision: Some(decision.clone()),
             digest: None,
@@ -98,13 +128,20 @@ impl Outcome {
     /// The judgement of a pull.
     pub(super) fn of_pull(verdict: &PullVerdict) -> Self {
         match verdict {
-            PullVerdict::Allow { digest, decision, .. } => {
-                Self { digest: Some(*digest), ..Self::of_decision(decision) }
-            }
-            PullVerdict::Deny { decision, offered } => Self { digest: *offered, ..Self::of_decision(decision) },
-            PullVerdict::Undecided { error, .. } => {
-                Self { verdict: Verdict::Error, ..Self::undecided(error.to_string()) }
-            }
+            PullVerdict::Allow {
+                digest, decision, ..
+            } => Self {
+                digest: Some(*digest),
+                ..Self::of_decision(decision)
+            },
+            PullVerdict::Deny { decision, offered } => Self {
+                digest: *offered,
+                ..Self::of_decision(decision)
+            },
+            PullVerdict::Undecided { error, .. } => Self {
+                verdict: Verdict::Error,
+                ..Self::undecided(error.to_string())
+            },
         }
     }
 
@@ -123,7 +160,10 @@ impl Outcome {
                 } else {
                     Verdict::Error
                 };
-                Self { verdict, ..Self::undecided(failure.to_string()) }
+                Self {
+                    verdict,
+                    ..Self::undecided(failure.to_string())
+                }
             }
         }
     }
@@ -143,11 +183,17 @@ impl Outcome {
 impl Gate {
     /// Logs and counts one decision.
     pub(super) fn record(&self, active: &ActivePolicy, event: Event, outcome: &Outcome) {
-        let (rules, signers) = outcome.decision.as_ref().map_or_else(Default::default, |decision| {
-            let signers = decision.findings.iter();
-            let signers = signers.map(|finding| format!("{}: {}", finding.system, finding.signer)).collect();
-            (decision.rules.clone(), signers)
-        });
+        let (rules, signers) =
+            outcome
+                .decision
+                .as_ref()
+                .map_or_else(Default::default, |decision| {
+                    let signers = decision.findings.iter();
+                    let signers = signers
+                        .map(|finding| format!("{}: {}", finding.system, finding.signer))
+                        .collect();
+                    (decision.rules.clone(), signers)
+                });
         let line = AuditLine {
             event: event.kind,
             namespace: event.pod.namespace,

@@ -25,7 +25,10 @@ pub(super) fn denied(denial: &Denial) -> Refusal {
 
 /// Policy says no, in these words.
 pub(super) fn policy_says_no(text: &str) -> Refusal {
-    Refusal { code: code::UNKNOWN, message: format!("{DENIED}{text}") }
+    Refusal {
+        code: code::UNKNOWN,
+        message: format!("{DENIED}{text}"),
+    }
 }
 
 /// No decision was possible.
@@ -41,35 +44,54 @@ pub(super) fn undecided(namespace: Option<&str>, image: &str, error: &RemoteErro
 
 /// The request contradicts itself or lacks what the gate must know.
 pub(super) fn invalid(text: &str) -> Refusal {
-    Refusal { code: code::INVALID_ARGUMENT, message: format!("{OURS}{text}") }
+    Refusal {
+        code: code::INVALID_ARGUMENT,
+        message: format!("{OURS}{text}"),
+    }
 }
 
 /// Something the answer depends on failed here.
 pub(super) fn failed(text: &str) -> Refusal {
-    Refusal { code: code::UNKNOWN, message: format!("{OURS}{text}") }
+    Refusal {
+        code: code::UNKNOWN,
+        message: format!("{OURS}{text}"),
+    }
 }
 
 /// Not now: the client is expected to try again.
 pub(super) fn unavailable(text: &str) -> Refusal {
-    Refusal { code: code::UNAVAILABLE, message: format!("{OURS}{text}") }
+    Refusal {
+        code: code::UNAVAILABLE,
+        message: format!("{OURS}{text}"),
+    }
 }
 
 /// containerd did not answer a question of the gate's own.
 pub(super) fn containerd(error: &ContainerdError) -> Refusal {
     match error {
-        ContainerdError::Unavailable | ContainerdError::Timeout { .. } => unavailable(&error.to_string()),
-        ContainerdError::Status { .. } | ContainerdError::Content { .. } => failed(&error.to_string()),
+        ContainerdError::Unavailable | ContainerdError::Timeout { .. } => {
+            unavailable(&error.to_string())
+        }
+        ContainerdError::Status { .. } | ContainerdError::Content { .. } => {
+            failed(&error.to_string())
+        }
     }
 }
 
 /// `namespace shop`, or words for a call without a pod.
 pub(super) fn namespace_words(namespace: Option<&str>) -> String {
-    namespace.map_or_else(|| "a call without a pod".to_owned(), |name| format!("namespace {name}"))
+    namespace.map_or_else(
+        || "a call without a pod".to_owned(),
+        |name| format!("namespace {name}"),
+    )
 }
 
 /// The request is not strictly encoded.
 pub(super) fn wire(error: &WireError) -> Refusal {
-    Refusal { code: error.code(), message: error.to_string() }
+    Refusal {
+        code: error.code(),
+        message: error.to_string(),
+    }
 }
 
 /// An image on the node has no stored evidence, and none could be gathered.
@@ -89,5 +111,8 @@ pub(super) fn unhealed(namespace: &str, image: &str, failure: &HealFailure) -> R
 
 /// A container that containerd does not know.
 pub(super) fn not_found(container: &str) -> Refusal {
-    Refusal { code: code::NOT_FOUND, message: format!("{OURS}container {container} does not exist") }
+    Refusal {
+        code: code::NOT_FOUND,
+        message: format!("{OURS}container {container} does not exist"),
+    }
 }

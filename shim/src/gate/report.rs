@@ -45,14 +45,30 @@ impl Gate {
                 let text = names::unusable(question.namespace.as_deref(), &error);
                 let mode = active.policy.node_mode;
                 let report = CheckReport::undecided(question, mode, "unusable", text);
-                return CheckReport { verdict: Verdict::Deny, ..report };
+                return CheckReport {
+                    verdict: Verdict::Deny,
+                    ..report
+                };
             }
         };
-        let auth = self.inner.parts.registry.node_auth(&reference, self.deadline()).await;
-        let subject = Subject { active, namespace: question.namespace.clone(), reference };
+        let auth = self
+            .inner
+            .parts
+            .registry
+            .node_auth(&reference, self.deadline())
+            .await;
+        let subject = Subject {
+            active,
+            namespace: question.namespace.clone(),
+            reference,
+        };
         match self.judge_pull(&subject, &auth).await {
-            PullVerdict::Allow { digest, decision, .. } => CheckReport::of(question, Some(digest), &decision),
-            PullVerdict::Deny { decision, offered } => CheckReport::of(question, offered, &decision),
+            PullVerdict::Allow {
+                digest, decision, ..
+            } => CheckReport::of(question, Some(digest), &decision),
+            PullVerdict::Deny { decision, offered } => {
+                CheckReport::of(question, offered, &decision)
+            }
             PullVerdict::Undecided { error, mode } => {
                 CheckReport::undecided(question, mode, "undecided", error.to_string())
             }
@@ -64,13 +80,24 @@ impl Gate {
         let reference =
             names::parse(&request.image).map_err(|error| AdminError::Invalid(error.to_string()))?;
         let deadline = self.deadline();
-        let root = self.root_on_node(&reference, deadline).await.map_err(|error| unavailable(&error))?;
+        let root = self
+            .root_on_node(&reference, deadline)
+            .await
+            .map_err(|error| unavailable(&error))?;
         let root = root.ok_or_else(|| {
-            AdminError::NotFound(format!("containerd has no image {} in namespace k8s.io", reference.normalised()))
+            AdminError::NotFound(format!(
+                "containerd has no image {} in namespace k8s.io",
+                reference.normalised()
+            ))
         })?;
-        let links = self.prove(&root, deadline).await.map_err(|error| unavailable(&error))?;
+        let links = self
+            .prove(&root, deadline)
+            .await
+            .map_err(|error| unavailable(&error))?;
         if links.is_empty() {
-            return Err(AdminError::NotFound(format!("no platform of {root} is on this node")));
+            return Err(AdminError::NotFound(format!(
+                "no platform of {root} is on this node"
+            )));
         }
         let (repository, at) = (reference.repository(), self.now());
         self.inner.parts.store.put_origin(Origin {
@@ -80,7 +107,11 @@ impl Gate {
             at,
             reason: Some(request.reason),
         });
-        Ok(AdoptReport { image: request.image, repository, digests: vec![root] })
+        Ok(AdoptReport {
+            image: request.image,
+            repository,
+            digests: vec![root],
+        })
     }
 
     /// The digest that a name on this node stands for, as containerd's records have it: an operator asks, and is told which.
@@ -91,10 +122,20 @@ impl Gate {
     ) -> Result<Option<Digest>, ContainerdError> {
         if let Some(digest) = reference.digest() {
             let records = self.inner.parts.containerd.image_records(deadline).await?;
-            return Ok(records.iter().any(|record| record.target == *digest).then_some(*digest));
+            return Ok(records
+                .iter()
+                .any(|record| record.target == *digest)
+                .then_some(*digest));
         }
-        let Some(name) = reference.tag_record_name() else { return Ok(None) };
-        let record = self.inner.parts.containerd.image_record(&name, deadline).await?;
+        let Some(name) = reference.tag_record_name() else {
+            return Ok(None);
+        };
+        let record = self
+            .inner
+            .parts
+            .containerd
+            .image_record(&name, deadline)
+            .await?;
         Ok(record.map(|record| record.target))
     }
 
@@ -102,7 +143,11 @@ impl Gate {
         let parts = &self.inner.parts;
         let mut alarms = Vec::new();
         let upstream = match parts.containerd.version(Instant::now() + VERSION).await {
-            Ok((name, version)) => UpstreamStatus { connected: true, name, version },
+            Ok((name, version)) => UpstreamStatus {
+                connected: true,
+                name,
+                version,
+            },
             Err(error) => {
                 alarms.push(error.to_string());
                 UpstreamStatus::default()
@@ -110,12 +155,29 @@ impl Gate {
         };
         let counted = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let store = parts.store.counts();
-        let store = store.into_iter().map(|(table, count)| (table.to_owned(), counted(count))).collect();
-        if let Some(last) = parts.store.last_time().filter(|last| parts.clock.now() < *last) {
-            alarms.push(format!("the clock is behind the last time recorded ({last}); set it, or reset the record"));
+        let store = store
+            .into_iter()
+            .map(|(table, count)| (table.to_owned(), counted(count)))
+            .collect();
+        if let Some(last) = parts
+            .store
+            .last_time()
+            .filter(|last| parts.clock.now() < *last)
+        {
+            alarms.push(format!(
+                "the clock is behind the last time recorded ({last}); set it, or reset the record"
+            ));
         }
-        let counters = BTreeMap::from([("registryRequests".to_owned(), parts.registry.requests_sent())]);
-        NodeStatus { upstream, store, counters, alarms }
+        let counters = BTreeMap::from([(
+            "registryRequests".to_owned(),
+            parts.registry.requests_sent(),
+        )]);
+        NodeStatus {
+            upstream,
+            store,
+            counters,
+            alarms,
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! RunPodSandbox and RemovePodSandbox: what the gate learns about pods. The pause image is not judged yet; it is counted.
 
 use bytes::Bytes;
-use prost::Message as _;
 use portcullis_proto::code;
 use portcullis_proto::cri::{RemovePodSandboxRequest, RunPodSandboxRequest, RunPodSandboxResponse};
+use prost::Message as _;
 
 use super::{Gate, refusal};
 use crate::containerd::Sandbox;
@@ -35,14 +35,20 @@ impl Gate {
             uid: metadata.uid,
             runtime_handler: request.runtime_handler,
         };
-        Before::Forward { message, ticket: Some(Ticket(Box::new(SandboxTicket::Run(sandbox)))) }
+        Before::Forward {
+            message,
+            ticket: Some(Ticket(Box::new(SandboxTicket::Run(sandbox)))),
+        }
     }
 
     pub(super) fn before_remove_sandbox(message: Bytes) -> Before {
         match RemovePodSandboxRequest::read(&message) {
             Ok(request) => {
                 let ticket = SandboxTicket::Remove(request.pod_sandbox_id);
-                Before::Forward { message, ticket: Some(Ticket(Box::new(ticket))) }
+                Before::Forward {
+                    message,
+                    ticket: Some(Ticket(Box::new(ticket))),
+                }
             }
             Err(error) => Before::Refuse(refusal::wire(&error)),
         }
@@ -54,7 +60,10 @@ impl Gate {
         }
         match ticket {
             SandboxTicket::Run(mut sandbox) => {
-                let made = reply.message.as_ref().and_then(|message| RunPodSandboxResponse::decode(message.as_ref()).ok());
+                let made = reply
+                    .message
+                    .as_ref()
+                    .and_then(|message| RunPodSandboxResponse::decode(message.as_ref()).ok());
                 // Without an ID nothing is learned; the create will ask containerd.
                 if let Some(made) = made.filter(|made| !made.pod_sandbox_id.is_empty()) {
                     sandbox.id = made.pod_sandbox_id;

@@ -32,13 +32,17 @@ impl Gate {
             return Ok(Snapshot::Other { parent: None });
         };
         let chain = link.chain_id.to_string();
-        let parent = containerd.snapshot_parent(&core.snapshotter, &core.snapshot_key, deadline).await?;
+        let parent = containerd
+            .snapshot_parent(&core.snapshotter, &core.snapshot_key, deadline)
+            .await?;
         if parent.as_ref() == Some(&chain) {
             return Ok(Snapshot::Judged);
         }
         // With user namespaces and a snapshotter that cannot remap, containerd puts `<chain id>-<uid>-<gid>` between.
         if let Some(between) = parent.as_ref().filter(|parent| is_remapped(parent, &chain)) {
-            let below = containerd.snapshot_parent(&core.snapshotter, between, deadline).await?;
+            let below = containerd
+                .snapshot_parent(&core.snapshotter, between, deadline)
+                .await?;
             if below.as_ref() == Some(&chain) {
                 return Ok(Snapshot::Judged);
             }
@@ -48,7 +52,12 @@ impl Gate {
 }
 
 fn is_remapped(name: &str, chain: &str) -> bool {
-    let Some(ids) = name.strip_prefix(chain).and_then(|rest| rest.strip_prefix('-')) else { return false };
+    let Some(ids) = name
+        .strip_prefix(chain)
+        .and_then(|rest| rest.strip_prefix('-'))
+    else {
+        return false;
+    };
     let numbers: Vec<&str> = ids.split('-').collect();
     numbers.len() == 2 && numbers.iter().all(|number| number.parse::<u32>().is_ok())
 }
@@ -60,7 +69,14 @@ mod tests {
     #[test]
     fn only_a_remapped_copy_of_the_chain_is_walked_through() {
         assert!(is_remapped("sha256:aa-1000-1000", "sha256:aa"));
-        for other in ["sha256:aa", "sha256:aa-", "sha256:aa-1", "sha256:aa-1-2-3", "sha256:ab-1-2", "sha256:aa-x-1"] {
+        for other in [
+            "sha256:aa",
+            "sha256:aa-",
+            "sha256:aa-1",
+            "sha256:aa-1-2-3",
+            "sha256:ab-1-2",
+            "sha256:aa-x-1",
+        ] {
             assert!(!is_remapped(other, "sha256:aa"), "{other}");
         }
     }

@@ -17,11 +17,20 @@ impl Gate {
             Ok(request) => request,
             Err(error) => return Before::Refuse(refusal::wire(&error)),
         };
-        let forward = |message| Before::Forward { message, ticket: None };
+        let forward = |message| Before::Forward {
+            message,
+            ticket: None,
+        };
         if self.inner.judged.contains(&request.container_id) {
             return forward(message);
         }
-        let container = match self.inner.parts.containerd.container(&request.container_id, deadline).await {
+        let container = match self
+            .inner
+            .parts
+            .containerd
+            .container(&request.container_id, deadline)
+            .await
+        {
             Ok(Some(container)) => container,
             Ok(None) => return Before::Refuse(refusal::not_found(&request.container_id)),
             Err(error) => return Before::Refuse(refusal::containerd(&error)),
@@ -31,20 +40,35 @@ impl Gate {
         }
         let sandbox = match self.sandbox_of(&container.sandbox_id, deadline).await {
             Ok(Some(sandbox)) => sandbox,
-            Ok(None) => return Before::Refuse(refusal::failed("the pod sandbox of this container does not exist")),
+            Ok(None) => {
+                return Before::Refuse(refusal::failed(
+                    "the pod sandbox of this container does not exist",
+                ));
+            }
             Err(error) => return Before::Refuse(refusal::containerd(&error)),
         };
         let spec = ImageSpec {
-            image: container.image_id.map_or(container.image, |id| id.to_string()),
+            image: container
+                .image_id
+                .map_or(container.image, |id| id.to_string()),
             user_specified_image: container.user_specified_image,
             ..ImageSpec::default()
         };
         let named = Named::of(&spec);
         let event = Event::start(Pod::from(&sandbox), named.label(), &container.id, begun);
         match self.judge_named(&sandbox.namespace, &named, deadline).await {
-            Ok(Judged::Run { active, outcome, link, enforced, .. }) => {
+            Ok(Judged::Run {
+                active,
+                outcome,
+                link,
+                enforced,
+                ..
+            }) => {
                 self.record(&active, event, &outcome);
-                match self.confirm(&container.id, &link, named.label(), enforced).await {
+                match self
+                    .confirm(&container.id, &link, named.label(), enforced)
+                    .await
+                {
                     Ok(()) => forward(message),
                     Err(refused) => Before::Refuse(refused),
                 }
@@ -53,7 +77,11 @@ impl Gate {
                 self.record(&active, event, &outcome);
                 forward(message)
             }
-            Ok(Judged::Refused { active, outcome, refusal }) => {
+            Ok(Judged::Refused {
+                active,
+                outcome,
+                refusal,
+            }) => {
                 self.record(&active, event, &outcome);
                 Before::Refuse(refusal)
             }

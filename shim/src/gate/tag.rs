@@ -55,7 +55,11 @@ impl TagMoves {
         due.retain(|entry| entry.until > now);
         if due.len() < MAX_DUE {
             let namespace = namespace.map(str::to_owned);
-            due.push(Due { record: record.to_owned(), namespace, until: now + DUE });
+            due.push(Due {
+                record: record.to_owned(),
+                namespace,
+                until: now + DUE,
+            });
         }
     }
 
@@ -70,16 +74,22 @@ impl TagMoves {
     fn last_due(&self, record: &str, namespace: Option<&str>) -> Option<Instant> {
         let due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let others =
-            due.iter().filter(|entry| entry.record == record && entry.namespace.as_deref() != namespace);
-        others.map(|entry| entry.until).filter(|until| *until > now).max()
+        let others = due
+            .iter()
+            .filter(|entry| entry.record == record && entry.namespace.as_deref() != namespace);
+        others
+            .map(|entry| entry.until)
+            .filter(|until| *until > now)
+            .max()
     }
 
     /// Waits until no other namespace's create is due for `record`, at most [`DUE`].
     async fn wait_for_others(&self, record: &str, namespace: Option<&str>) {
         loop {
             let served = self.served.notified();
-            let Some(until) = self.last_due(record, namespace) else { return };
+            let Some(until) = self.last_due(record, namespace) else {
+                return;
+            };
             if timeout_at(until, served).await.is_err() {
                 return;
             }
@@ -91,7 +101,11 @@ impl Gate {
     /// Remembers the digest accepted for a reference in a namespace.
     pub(super) fn remember(&self, subject: &Subject, digest: Digest, source: ResolutionSource) {
         let reference = subject.reference.normalised();
-        let known = self.inner.parts.store.resolution(subject.namespace(), &reference);
+        let known = self
+            .inner
+            .parts
+            .store
+            .resolution(subject.namespace(), &reference);
         if known.is_some_and(|known| known.digest == digest) {
             return;
         }
@@ -106,29 +120,52 @@ impl Gate {
 
     /// Makes `repo:tag` name the image just pulled, as the kubelet will ask for it, and waits until CRI shows it. On
     /// failure the record is as it was.
-    pub(super) async fn move_tag(&self, subject: &Subject, digest: Digest, image: Digest) -> Result<(), Refusal> {
-        let Some(record) = subject.reference.tag_record_name() else { return Ok(()) };
+    pub(super) async fn move_tag(
+        &self,
+        subject: &Subject,
+        digest: Digest,
+        image: Digest,
+    ) -> Result<(), Refusal> {
+        let Some(record) = subject.reference.tag_record_name() else {
+            return Ok(());
+        };
         let until = Instant::now() + DUE + VIEW;
         let lock = self.inner.tags.lock_for(&record);
         let Ok(_held) = timeout_at(until, lock.lock()).await else {
-            return Err(refusal::unavailable(&format!("the tag {record} is being moved by other pulls, try again")));
+            return Err(refusal::unavailable(&format!(
+                "the tag {record} is being moved by other pulls, try again"
+            )));
         };
         let containerd = &self.inner.parts.containerd;
-        let current = containerd.image_record(&record, until).await.map_err(|error| refusal::containerd(&error))?;
+        let current = containerd
+            .image_record(&record, until)
+            .await
+            .map_err(|error| refusal::containerd(&error))?;
         let in_place = current.is_some_and(|current| current.target == digest);
         if !in_place {
-            self.inner.tags.wait_for_others(&record, subject.namespace()).await;
+            self.inner
+                .tags
+                .wait_for_others(&record, subject.namespace())
+                .await;
         }
         let deadline = Instant::now() + VIEW;
         let pulled = subject.reference.at_digest(&digest);
         let previous = if in_place {
             None
         } else {
-            let like = containerd.image_record(&pulled, deadline).await.map_err(|error| refusal::containerd(&error))?;
+            let like = containerd
+                .image_record(&pulled, deadline)
+                .await
+                .map_err(|error| refusal::containerd(&error))?;
             let like = like.filter(|like| like.target == digest).ok_or_else(|| {
-                refusal::unavailable(&format!("containerd has no record {pulled} after pulling it, try again"))
+                refusal::unavailable(&format!(
+                    "containerd has no record {pulled} after pulling it, try again"
+                ))
             })?;
-            containerd.point_record(&record, &like, deadline).await.map_err(|error| refusal::containerd(&error))?
+            containerd
+                .point_record(&record, &like, deadline)
+                .await
+                .map_err(|error| refusal::containerd(&error))?
         };
         if self.shown(&record, &image, deadline).await {
             self.inner.tags.expect(&record, subject.namespace());
@@ -145,7 +182,12 @@ impl Gate {
     async fn shown(&self, record: &str, image: &Digest, deadline: Instant) -> bool {
         let (mut pause, longest) = POLL;
         while Instant::now() < deadline {
-            if let Ok(Some(shown)) = self.inner.parts.containerd.image_status(record, deadline).await
+            if let Ok(Some(shown)) = self
+                .inner
+                .parts
+                .containerd
+                .image_status(record, deadline)
+                .await
                 && shown.id == *image
             {
                 return true;
@@ -158,25 +200,50 @@ impl Gate {
 
     async fn put_back(&self, record: &str, previous: Option<&ImageRecord>) {
         let deadline = Instant::now() + VIEW;
-        if let Err(error) = self.inner.parts.containerd.restore_record(record, previous, deadline).await {
+        if let Err(error) = self
+            .inner
+            .parts
+            .containerd
+            .restore_record(record, previous, deadline)
+            .await
+        {
             tracing::warn!(%record, %error, "the tag could not be put back as it was");
         }
     }
 
     /// Bootstrap tags are never moved by a pod's pull: what distributes policy keeps its name.
-    pub(super) async fn guard_reserved_tag(&self, subject: &Subject, verdict: PullVerdict) -> PullVerdict {
-        let PullVerdict::Allow { digest, decision, .. } = &verdict else { return verdict };
+    pub(super) async fn guard_reserved_tag(
+        &self,
+        subject: &Subject,
+        verdict: PullVerdict,
+    ) -> PullVerdict {
+        let PullVerdict::Allow {
+            digest, decision, ..
+        } = &verdict
+        else {
+            return verdict;
+        };
         let bootstrap = &subject.active.policy.bootstrap.images;
         let repository = subject.reference.repository();
         let reserved = |target: &Digest| {
-            bootstrap.iter().any(|image| image.repository == repository && image.digest == *target)
+            bootstrap
+                .iter()
+                .any(|image| image.repository == repository && image.digest == *target)
         };
-        let Some(record) = subject.reference.tag_record_name() else { return verdict };
+        let Some(record) = subject.reference.tag_record_name() else {
+            return verdict;
+        };
         if !bootstrap.iter().any(|image| image.repository == repository) || reserved(digest) {
             return verdict;
         }
-        let held = self.inner.parts.containerd.image_record(&record, self.deadline()).await;
-        let free = matches!(&held, Ok(None)) || matches!(&held, Ok(Some(held)) if !reserved(&held.target));
+        let held = self
+            .inner
+            .parts
+            .containerd
+            .image_record(&record, self.deadline())
+            .await;
+        let free =
+            matches!(&held, Ok(None)) || matches!(&held, Ok(Some(held)) if !reserved(&held.target));
         if free {
             return verdict;
         }
@@ -189,7 +256,10 @@ impl Gate {
                 refusal::namespace_words(subject.namespace())
             ),
         });
-        PullVerdict::Deny { decision, offered: None }
+        PullVerdict::Deny {
+            decision,
+            offered: None,
+        }
     }
 }
 
@@ -203,9 +273,26 @@ mod tests {
     async fn a_move_waits_for_another_namespaces_create_and_no_longer_than_the_limit() {
         let moves = TagMoves::default();
         moves.expect("r/app:1", Some("a"));
-        assert!(moves.wait_for_others("r/app:1", Some("b")).now_or_never().is_none(), "a's create is due");
-        assert!(moves.wait_for_others("r/app:1", Some("a")).now_or_never().is_some(), "a itself need not wait");
-        assert!(moves.wait_for_others("r/other:1", Some("b")).now_or_never().is_some());
+        assert!(
+            moves
+                .wait_for_others("r/app:1", Some("b"))
+                .now_or_never()
+                .is_none(),
+            "a's create is due"
+        );
+        assert!(
+            moves
+                .wait_for_others("r/app:1", Some("a"))
+                .now_or_never()
+                .is_some(),
+            "a itself need not wait"
+        );
+        assert!(
+            moves
+                .wait_for_others("r/other:1", Some("b"))
+                .now_or_never()
+                .is_some()
+        );
         let begun = Instant::now();
         moves.wait_for_others("r/app:1", Some("b")).await;
         assert!(begun.elapsed() <= DUE);

@@ -42,7 +42,11 @@ impl Gate {
         loop {
             let complete = match self.warm().await {
                 Ok(warmed) => {
-                    tracing::info!(ready = warmed.ready, lacking = warmed.lacking, "evidence gathered for images present");
+                    tracing::info!(
+                        ready = warmed.ready,
+                        lacking = warmed.lacking,
+                        "evidence gathered for images present"
+                    );
                     warmed.lacking == 0
                 }
                 Err(error) => {
@@ -85,9 +89,17 @@ impl Gate {
         let mut warmed = Warmed::default();
         let mut used = BTreeSet::new();
         for container in &containers {
-            if let Ok(Some(sandbox)) = self.sandbox_of(&container.sandbox_id, Instant::now() + QUESTION).await {
+            if let Ok(Some(sandbox)) = self
+                .sandbox_of(&container.sandbox_id, Instant::now() + QUESTION)
+                .await
+            {
                 namespaces.insert(Some(sandbox.namespace.clone()));
-                used.insert((!container.running, sandbox.namespace, reference_of(container), image_of(container)));
+                used.insert((
+                    !container.running,
+                    sandbox.namespace,
+                    reference_of(container),
+                    image_of(container),
+                ));
             }
         }
         let judged = stream::iter(used).map(|(_, namespace, reference, image)| async move {
@@ -100,9 +112,19 @@ impl Gate {
         tracing::debug!(ready, of = results.len(), "images of containers judged");
 
         let active = self.inner.parts.policy.current();
-        namespaces.extend(active.policy.set.governed_namespaces.iter().cloned().map(Some));
+        namespaces.extend(
+            active
+                .policy
+                .set
+                .governed_namespaces
+                .iter()
+                .cloned()
+                .map(Some),
+        );
         let records = containerd.image_records(Instant::now() + QUESTION).await?;
-        let pairs = records.iter().flat_map(|record| namespaces.iter().map(move |namespace| (record, namespace)));
+        let pairs = records
+            .iter()
+            .flat_map(|record| namespaces.iter().map(move |namespace| (record, namespace)));
         let warm_up = stream::iter(pairs.take(MAX_PAIRS))
             .map(|(record, namespace)| self.warm_record(&active, record, namespace.clone()));
         let results: Vec<Option<bool>> = warm_up.buffer_unordered(TOGETHER).collect().await;
@@ -124,13 +146,21 @@ impl Gate {
         namespace: Option<String>,
     ) -> Option<bool> {
         let reference = names::parse(&record.name).ok()?;
-        let subject = Subject { active: Arc::clone(active), namespace, reference };
-        let Matched::Governed { .. } = subject.matched() else { return None };
+        let subject = Subject {
+            active: Arc::clone(active),
+            namespace,
+            reference,
+        };
+        let Matched::Governed { .. } = subject.matched() else {
+            return None;
+        };
         let deadline = self.deadline();
         let links = self.prove(&record.target, deadline).await.ok()?;
         let lacking = |gate: &Self| {
             let decision = gate.decide(&subject, &record.target, Trust::Stored);
-            decision.denial.is_some_and(|denial| denial.reason == DenialReason::LackOfEvidence)
+            decision
+                .denial
+                .is_some_and(|denial| denial.reason == DenialReason::LackOfEvidence)
         };
         if links.is_empty() || !lacking(self) {
             return Some(true);
@@ -143,12 +173,16 @@ impl Gate {
 fn reference_of(container: &CriContainer) -> Option<String> {
     let given = &container.user_specified_image;
     if given.is_empty() {
-        names::image_id(&container.image).is_none().then(|| container.image.clone())
+        names::image_id(&container.image)
+            .is_none()
+            .then(|| container.image.clone())
     } else {
         Some(given.clone())
     }
 }
 
 fn image_of(container: &CriContainer) -> String {
-    container.image_id.map_or_else(|| container.image.clone(), |id| id.to_string())
+    container
+        .image_id
+        .map_or_else(|| container.image.clone(), |id| id.to_string())
 }

@@ -9,7 +9,8 @@ use anyhow::Result;
 use super::{Generation, PAUSE};
 
 /// Pods need no network, and the machine's is left alone; CRI wants an address all the same.
-const NETWORK: &str = r#"{"cniVersion": "0.4.0", "name": "none", "plugins": [{"type": "address-only"}]}"#;
+const NETWORK: &str =
+    r#"{"cniVersion": "0.4.0", "name": "none", "plugins": [{"type": "address-only"}]}"#;
 
 /// A CNI plugin that names an address and sets nothing up.
 const PLUGIN: &str = r#"#!/bin/sh

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use containerd_client::services::v1::images_client::ImagesClient;
 use containerd_client::services::v1::containers_client::ContainersClient;
+use containerd_client::services::v1::images_client::ImagesClient;
 use containerd_client::services::v1::snapshots::StatSnapshotRequest;
 use containerd_client::services::v1::snapshots::snapshots_client::SnapshotsClient;
 use containerd_client::services::v1::{
@@ -52,7 +52,9 @@ impl Native {
     /// Every record.
     pub async fn records(&self) -> Result<Vec<Record>> {
         let reply = ImagesClient::new(self.channel.clone())
-            .list(in_k8s(ListImagesRequest { filters: Vec::new() }))
+            .list(in_k8s(ListImagesRequest {
+                filters: Vec::new(),
+            }))
             .await?;
         Ok(reply
             .into_inner()
@@ -118,15 +120,24 @@ impl Native {
     /// Ids of every container and sandbox that exists, running or not.
     pub async fn containers(&self) -> Result<Vec<String>> {
         let reply = ContainersClient::new(self.channel.clone())
-            .list(in_k8s(ListContainersRequest { filters: Vec::new() }))
+            .list(in_k8s(ListContainersRequest {
+                filters: Vec::new(),
+            }))
             .await?;
-        Ok(reply.into_inner().containers.into_iter().map(|c| c.id).collect())
+        Ok(reply
+            .into_inner()
+            .containers
+            .into_iter()
+            .map(|c| c.id)
+            .collect())
     }
 
     /// The chain ID of the layers that a container's root file system stands on: what it runs, whatever any name says.
     pub async fn chain_id(&self, container: &str) -> Result<String> {
         let reply = ContainersClient::new(self.channel.clone())
-            .get(in_k8s(GetContainerRequest { id: container.into() }))
+            .get(in_k8s(GetContainerRequest {
+                id: container.into(),
+            }))
             .await?;
         let Some(container) = reply.into_inner().container else {
             bail!("containerd has no container {container}");

@@ -51,7 +51,9 @@ impl KubeletError {
         Self {
             reason: Reason::ErrImageNeverPull,
             code: Code::NotFound,
-            message: format!("Container image \"{image}\" is not present with pull policy of Never"),
+            message: format!(
+                "Container image \"{image}\" is not present with pull policy of Never"
+            ),
         }
     }
 
@@ -68,13 +70,17 @@ impl KubeletError {
             [one] => one.clone(),
             several => format!("[{}]", several.join(", ")),
         };
-        let (reason, message) = if let Some(rest) = joined.strip_prefix("SignatureValidationFailed") {
+        let (reason, message) = if let Some(rest) = joined.strip_prefix("SignatureValidationFailed")
+        {
             let why = rest.strip_prefix(": ").unwrap_or(rest);
-            let text = format!("image pull failed for {image} because the signature validation failed: {why}");
+            let text = format!(
+                "image pull failed for {image} because the signature validation failed: {why}"
+            );
             (Reason::SignatureValidationFailed, text)
         } else if let Some(rest) = joined.strip_prefix("RegistryUnavailable") {
             let why = rest.strip_prefix(": ").unwrap_or(rest);
-            let text = format!("image pull failed for {image} because the registry is unavailable: {why}");
+            let text =
+                format!("image pull failed for {image} because the registry is unavailable: {why}");
             (Reason::RegistryUnavailable, text)
         } else {
             (Reason::ErrImagePull, joined)
@@ -92,7 +98,11 @@ fn error_text(status: &Status) -> String {
     if status.code() == Code::Unknown {
         status.message().to_owned()
     } else {
-        format!("rpc error: code = {:?} desc = {}", status.code(), status.message())
+        format!(
+            "rpc error: code = {:?} desc = {}",
+            status.code(),
+            status.message()
+        )
     }
 }
 

@@ -120,7 +120,10 @@ impl Pod {
             Source::File => "file",
         };
         all.insert("kubernetes.io/config.source".into(), source.into());
-        all.insert("kubernetes.io/config.seen".into(), "2026-11-20T12:00:00.000000000Z".into());
+        all.insert(
+            "kubernetes.io/config.seen".into(),
+            "2026-11-20T12:00:00.000000000Z".into(),
+        );
         if self.source == Source::File {
             all.insert("kubernetes.io/config.hash".into(), self.uid.clone());
         }
