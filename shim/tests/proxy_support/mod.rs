@@ -27,8 +27,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 pub type Body = BoxBody<Bytes, Error>;
-pub type Handler =
-    Arc<dyn Fn(Request<Incoming>) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
+pub type Handler = Arc<dyn Fn(Request<Incoming>) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
 
 pub const VERSION: &str = "/runtime.v1.RuntimeService/Version";
 pub const EVENTS: &str = "/runtime.v1.RuntimeService/GetContainerEvents";
@@ -99,17 +98,12 @@ pub fn reply(body: Body) -> Response<Body> {
 
 /// OK with one message.
 pub fn ok(message: &[u8]) -> Response<Body> {
-    reply(frames(
-        [framed(message)],
-        header_map(&[("grpc-status", "0")]),
-    ))
+    reply(frames([framed(message)], header_map(&[("grpc-status", "0")])))
 }
 
 /// A trailers-only answer.
 pub fn trailers_only(pairs: &[(&'static str, &str)]) -> Response<Body> {
-    let mut response = reply(BodyExt::boxed(
-        http_body_util::Empty::new().map_err(|e| match e {}),
-    ));
+    let mut response = reply(BodyExt::boxed(http_body_util::Empty::new().map_err(|e| match e {})));
     response.headers_mut().extend(header_map(pairs));
     response
 }
@@ -157,11 +151,7 @@ impl Upstream {
                 );
             }
         });
-        Self {
-            path: path.to_owned(),
-            calls,
-            task,
-        }
+        Self { path: path.to_owned(), calls, task }
     }
 
     /// Paths called so far.
@@ -222,24 +212,15 @@ impl Gate {
 }
 
 pub fn refusal(code: i32, message: &str) -> Refusal {
-    Refusal {
-        code,
-        message: message.to_owned(),
-    }
+    Refusal { code, message: message.to_owned() }
 }
 
 pub async fn forward(message: Bytes) -> Before {
-    Before::Forward {
-        message,
-        ticket: None,
-    }
+    Before::Forward { message, ticket: None }
 }
 
 pub async fn ticket(message: Bytes) -> Before {
-    Before::Forward {
-        message,
-        ticket: Some(Ticket(Box::new(7_u8))),
-    }
+    Before::Forward { message, ticket: Some(Ticket(Box::new(7_u8))) }
 }
 
 impl Interceptor for Gate {
@@ -279,25 +260,14 @@ impl Running {
         Self::on(listener, socket.to_owned(), upstream, Gate::open(), limits)
     }
 
-    fn on(
-        listener: Listener,
-        socket: PathBuf,
-        upstream: &Path,
-        gate: Gate,
-        limits: Limits,
-    ) -> Self {
+    fn on(listener: Listener, socket: PathBuf, upstream: &Path, gate: Gate, limits: Limits) -> Self {
         let metrics = Arc::new(ProxyMetrics::default());
         let proxy = Proxy::with_limits(upstream, Arc::new(gate), Arc::clone(&metrics), limits);
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(proxy.serve(listener, async {
             let _ = stopped.await;
         }));
-        Self {
-            socket,
-            metrics,
-            stop,
-            task,
-        }
+        Self { socket, metrics, stop, task }
     }
 
     pub fn counts(&self) -> ProxySnapshot {
@@ -335,11 +305,7 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let upstream = Upstream::start(&dir.path().join("containerd.sock"), handler);
         let proxy = Running::with_limits(dir.path(), &upstream.path, gate, limits);
-        Self {
-            dir,
-            upstream,
-            proxy,
-        }
+        Self { dir, upstream, proxy }
     }
 
     pub async fn client(&self) -> Client {
@@ -375,9 +341,7 @@ impl Answer {
 
     fn status(&self, name: &str) -> &str {
         let headers = self.trailers.as_ref().unwrap_or(&self.headers);
-        headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
+        headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// Whether it had headers alone.
@@ -442,9 +406,7 @@ impl Client {
 
     /// A call with one message.
     pub async fn unary(&mut self, path: &str, message: &[u8]) -> Answer {
-        self.send(request(path, full(framed(message))))
-            .await
-            .unwrap()
+        self.send(request(path, full(framed(message)))).await.unwrap()
     }
 }
 
