@@ -2,7 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "every test file uses a part")]
 
 use std::convert::Infallible;
-use std::os::unix::net::UnixListener as StdListener;
+use std::os::unix::net::{UnixListener as StdListener, UnixStream as StdStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -373,7 +373,12 @@ pub fn pieces(pieces: impl IntoIterator<Item = Bytes>) -> Body {
 
 impl Client {
     pub async fn connect(socket: &Path) -> Self {
-        let stream = UnixStream::connect(socket).await.unwrap();
+        Self::over(StdStream::connect(socket).unwrap()).await
+    }
+
+    pub async fn over(stream: StdStream) -> Self {
+        stream.set_nonblocking(true).unwrap();
+        let stream = UnixStream::from_std(stream).unwrap();
         let (sender, connection) = client::Builder::new(TokioExecutor::new())
             .initial_connection_window_size(16 * 1024 * 1024)
             .initial_stream_window_size(256 * 1024)
