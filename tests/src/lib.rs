@@ -5,10 +5,17 @@
 
 pub mod containerd;
 pub mod daemon;
+pub mod front;
+pub mod gated;
 pub mod http;
 pub mod image;
 pub mod kubelet;
 pub mod node;
+pub mod notary;
+pub mod policy;
+pub mod raw;
 pub mod registry;
 pub mod scratch;
+pub mod shim;
 pub mod skip;
+pub mod tap;
