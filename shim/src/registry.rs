@@ -90,6 +90,13 @@ enum Wanted<'a> {
     Digest(&'a Digest),
 }
 
+/// How much of a manifest is asked for.
+#[derive(Debug, Clone, Copy)]
+enum Depth {
+    Head,
+    Body,
+}
+
 impl Registry {
     /// A client. Reads no file yet.
     ///
@@ -152,12 +159,11 @@ impl Registry {
         deadline: Instant,
     ) -> Result<Manifest, RemoteError> {
         let wanted = Wanted::Digest(digest);
-        self.over_hosts(reference, wanted, deadline, async |host, deadline| {
-            let request = self.request(host, reference, wanted, auth, deadline);
-            let (_, manifest) = request.get().await?;
-            Ok(manifest)
+        let got = self.over_hosts(reference, wanted, Depth::Body, auth, deadline);
+        got.await?.1.ok_or_else(|| RemoteError::Invalid {
+            host: reference.domain().to_owned(),
+            cause: "no body",
         })
-        .await
     }
 
     /// The node's own credentials for a reference (`registry.credentials` of config.yaml), for calls that bring none.
@@ -183,22 +189,19 @@ impl Registry {
         auth: &Auth,
         deadline: Instant,
     ) -> Result<Descriptor, RemoteError> {
-        self.over_hosts(reference, wanted, deadline, async |host, deadline| {
-            self.request(host, reference, wanted, auth, deadline)
-                .describe()
-                .await
-        })
-        .await
+        let got = self.over_hosts(reference, wanted, Depth::Head, auth, deadline);
+        Ok(got.await?.0)
     }
 
     /// Asks host after host until one answers.
-    async fn over_hosts<T>(
+    async fn over_hosts(
         &self,
         reference: &ImageReference,
         wanted: Wanted<'_>,
+        depth: Depth,
+        auth: &Auth,
         deadline: Instant,
-        ask: impl AsyncFn(&Host, Instant) -> Result<T, RemoteError>,
-    ) -> Result<T, RemoteError> {
+    ) -> Result<(Descriptor, Option<Manifest>), RemoteError> {
         let name = reference.domain();
         let unreachable = |cause| RemoteError::Unreachable {
             host: name.to_owned(),
@@ -236,7 +239,12 @@ impl Registry {
             } else {
                 now + deadline.duration_since(now) / 2
             };
-            match ask(host, until).await {
+            let request = self.request(host, reference, wanted, auth, until);
+            let answer = match depth {
+                Depth::Head => request.describe().await.map(|found| (found, None)),
+                Depth::Body => request.get().await.map(|(found, body)| (found, Some(body))),
+            };
+            match answer {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
                     tracing::debug!(registry = name, %error, "host asked");

@@ -31,7 +31,7 @@ impl Keep for Gathered {
     fn keep(&self) -> Option<Duration> {
         match self {
             Ok(()) => None,
-            Err(GatherError::Remote(error)) => error.negative_ttl(),
+            Err(GatherError::Remote(error)) => Some(error.negative_ttl()),
             // Refused or missing trust data: a definite answer (CONTRACTS §5, "unsigned").
             Err(GatherError::Notary(_)) => Some(Duration::from_secs(5)),
         }

@@ -45,7 +45,7 @@ impl Keep for Healed {
     fn keep(&self) -> Option<Duration> {
         match self {
             None => None,
-            Some(HealFailure::Remote(error)) => error.negative_ttl(),
+            Some(HealFailure::Remote(error)) => Some(error.negative_ttl()),
             Some(HealFailure::Refused(_)) => Some(Duration::from_secs(5)),
         }
     }

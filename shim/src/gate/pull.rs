@@ -54,7 +54,7 @@ impl Keep for PullVerdict {
         match self {
             Self::Allow { .. } => None,
             Self::Deny { .. } => Some(Duration::from_secs(5)),
-            Self::Undecided { error, .. } => error.negative_ttl(),
+            Self::Undecided { error, .. } => Some(error.negative_ttl()),
         }
     }
 }
