@@ -68,7 +68,7 @@ pub struct CriImage {
 }
 
 /// A pod sandbox as it was created.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Sandbox {
     /// Its ID.
     pub id: String,
