@@ -3,12 +3,32 @@
 //! Reads are answered from memory, so that a create needs no disk (rule 15); writes go to memory first and to the
 //! file by one writer thread behind a bounded queue.
 
+mod codec;
+mod file;
+mod layout;
+mod memory;
+mod records;
+mod table;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::collections::HashSet;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 use portcullis_policy::Digest;
+use portcullis_policy::load::SourceFile;
 use portcullis_trust::Timestamp;
 use portcullis_trust::evidence::{NotaryEvidence, Origin};
+use portcullis_trust::notary::NotaryMemory;
 
+use self::layout::CollectionKey;
+use self::memory::{Change, Memory};
+use self::table::Caps;
+use self::writer::Writer;
 use crate::containerd::Sandbox;
 
 /// What proves that a root digest ends in an image ID, from bytes hashed here (DESIGN §3 rule 3).
@@ -64,7 +84,7 @@ pub enum StoreError {
         /// Its path.
         path: String,
     },
-    /// It could not be opened or written.
+    /// It could not be opened or written. Memory holds what was put.
     #[error("the evidence store {path}: {source}")]
     Io {
         /// Its path.
@@ -72,105 +92,345 @@ pub enum StoreError {
         /// The cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The trust data is older than what this node believed before. Nothing was changed.
+    #[error(
+        "the trust data of {gun} is older than what this node has seen, or starts from another root"
+    )]
+    Rollback {
+        /// The collection.
+        gun: String,
+    },
+    /// Larger than the store takes. Nothing was changed.
+    #[error("{what} is larger than {limit} bytes")]
+    TooLarge {
+        /// What.
+        what: &'static str,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// Every record of the table is in use by an image on this node, and there is no room for another.
+    #[error("the table {table} of the evidence store is full of records in use")]
+    Full {
+        /// The table.
+        table: &'static str,
+    },
 }
 
-/// The store. Cheap to clone.
+impl StoreError {
+    fn encoding(source: serde_json::Error) -> Self {
+        Self::Io {
+            path: "(encoding)".to_owned(),
+            source: source.into(),
+        }
+    }
+}
+
+/// How the store fares, for `status` and metrics.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreHealth {
+    /// Whether there is a file at all.
+    pub durable: bool,
+    /// Changes that are in memory and not yet on disk.
+    pub pending: usize,
+    /// Transactions that failed since start; they are tried again until they succeed.
+    pub failed: u64,
+    /// Kind of the last failure; `None` once a later write succeeded.
+    pub last_error: Option<&'static str>,
+    /// Records refused since start because their table was full of records in use.
+    pub refused: u64,
+    /// Records of the file that did not count when it was opened.
+    pub damaged_records: usize,
+    /// Where a damaged file was set aside when the store was opened.
+    pub set_aside: Option<String>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    memory: Arc<RwLock<Memory>>,
+    /// `None`: in memory only.
+    writer: Option<Writer>,
+    refused: AtomicU64,
+    damaged_records: usize,
+    set_aside: Option<String>,
+    path: String,
+}
+
+/// How long a durable put waits for the disk; memory has the value from the start.
+const DURABLE: Duration = Duration::from_secs(5);
+
+/// The store. Cheap to clone. When the last clone is dropped, what is pending is written (at most 2 s).
 #[derive(Debug, Clone)]
-pub struct Store {}
+pub struct Store {
+    inner: Arc<Inner>,
+}
 
 impl Store {
     /// Opens the store in `dir`, setting a damaged file aside as `evidence.redb.damaged-<n>` and starting empty.
-    pub fn open(_dir: &Path) -> Result<Self, StoreError> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] if another process has it open, [`StoreError::Io`] for the disk and permissions: neither
+    /// is damage, and the file stays where it is.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        Self::open_with(dir, Caps::default())
+    }
+
+    fn open_with(dir: &Path, caps: Caps) -> Result<Self, StoreError> {
+        let path = file::path_in(dir).map_err(|error| file::Failure::from(error).for_path(dir))?;
+        let opened = file::open(&path).map_err(|failure| failure.for_path(&path))?;
+        let set_aside = opened.set_aside.map(|(place, cause)| {
+            tracing::error!(place = %place.display(), cause, "the evidence store was damaged and set aside; evidence is gathered again");
+            place.display().to_string()
+        });
+        let mut memory = Memory::new(caps);
+        let damaged = memory.load(opened.content);
+        let memory = Arc::new(RwLock::new(memory));
+        let writer = Writer::start(path.clone(), Arc::clone(&memory), opened.database)
+            .map_err(|error| file::Failure::Io(error.into()).for_path(&path))?;
+        let damaged_records = damaged.len();
+        for (table, key, damage) in damaged {
+            tracing::warn!(table = table.name(), key, %damage, "a record of the evidence store was dropped");
+            writer.add(vec![Change::remove(table, key)]);
+        }
+        Ok(Self {
+            inner: Arc::new(Inner {
+                memory,
+                writer: Some(writer),
+                refused: AtomicU64::new(0),
+                damaged_records,
+                set_aside,
+                path: path.display().to_string(),
+            }),
+        })
     }
 
     /// A store in memory only: for `check --local` and tests.
     pub fn in_memory() -> Self {
-        todo!()
+        Self {
+            inner: Arc::new(Inner {
+                memory: Arc::new(RwLock::new(Memory::new(Caps::default()))),
+                writer: None,
+                refused: AtomicU64::new(0),
+                damaged_records: 0,
+                set_aside: None,
+                path: "(memory)".to_owned(),
+            }),
+        }
+    }
+
+    fn memory(&self) -> RwLockReadGuard<'_, Memory> {
+        self.inner
+            .memory
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes memory and hands what follows for the file to the writer, in the same order for both.
+    fn change<T>(&self, put: impl FnOnce(&mut Memory, &mut Vec<Change>) -> T) -> T {
+        let mut changes = Vec::new();
+        let mut memory = self
+            .inner
+            .memory
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let out = put(&mut memory, &mut changes);
+        if let Some(writer) = &self.inner.writer {
+            writer.add(changes);
+        }
+        out
+    }
+
+    /// A put whose failure is counted and logged, because no caller could do better.
+    fn note(&self, put: impl FnOnce(&mut Memory) -> Result<Vec<Change>, StoreError>) {
+        let result =
+            self.change(|memory, changes| put(memory).map(|mut new| changes.append(&mut new)));
+        if let Err(error) = result {
+            self.inner.refused.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(%error, "a record was not stored");
+        }
+    }
+
+    async fn durable(&self) -> Result<(), StoreError> {
+        let Some(writer) = &self.inner.writer else {
+            return Ok(());
+        };
+        let outcome = match tokio::time::timeout(DURABLE, writer.written()).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err("the writer has stopped"),
+            Err(_) => Err("the disk did not answer in time"),
+        };
+        outcome.map_err(|cause| StoreError::Io {
+            path: self.inner.path.clone(),
+            source: cause.into(),
+        })
     }
 
     /// The trust data of a collection.
-    pub fn notary(&self, _server: &str, _gun: &str) -> Option<std::sync::Arc<NotaryEvidence>> {
-        todo!()
+    pub fn notary(&self, server: &str, gun: &str) -> Option<Arc<NotaryEvidence>> {
+        self.memory().notary(&CollectionKey::new(server, gun))
+    }
+
+    /// Floors and first root of a collection. They outlive the collection itself, which may be evicted.
+    pub fn notary_memory(&self, server: &str, gun: &str) -> Option<NotaryMemory> {
+        self.memory()
+            .notary_memory(&CollectionKey::new(server, gun))
     }
 
     /// Replaces the trust data of a collection. Durable before it returns: rollback floors must survive a crash.
-    pub async fn put_notary(&self, _evidence: NotaryEvidence) -> Result<(), StoreError> {
-        todo!()
+    /// Floors only rise: a role that `evidence` does not name keeps its own.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] if it did not reach the disk within 5 s: memory has it, and writing is tried again.
+    /// Otherwise nothing was stored, except that the floors hold even if the collection found no room.
+    pub async fn put_notary(&self, evidence: NotaryEvidence) -> Result<(), StoreError> {
+        let result = self.change(|memory, changes| memory.put_notary(evidence, changes));
+        if matches!(
+            result,
+            Err(StoreError::Full { .. } | StoreError::TooLarge { .. })
+        ) {
+            self.inner.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        result?;
+        self.durable().await
+    }
+
+    /// Forgets a collection with its floors and first root: an operator's explicit step, never the gate's.
+    pub async fn forget_notary(&self, server: &str, gun: &str) -> Result<(), StoreError> {
+        let key = CollectionKey::new(server, gun);
+        self.change(|memory, changes| *changes = memory.forget_notary(&key));
+        self.durable().await
     }
 
     /// Origins of a digest.
-    pub fn origins(&self, _digest: &Digest) -> Vec<Origin> {
-        todo!()
+    pub fn origins(&self, digest: &Digest) -> Vec<Origin> {
+        self.memory().origins(digest)
     }
 
-    /// Adds an origin.
-    pub fn put_origin(&self, _origin: Origin) {
-        todo!()
+    /// Adds an origin. One with the same repository and source is replaced if it is older.
+    pub fn put_origin(&self, origin: Origin) {
+        self.note(|memory| memory.put_origin(origin));
     }
 
     /// Links that end in an image ID.
-    pub fn links_to(&self, _config: &Digest) -> Vec<Link> {
-        todo!()
+    pub fn links_to(&self, config: &Digest) -> Vec<Link> {
+        self.memory().links_to(config)
     }
 
     /// Links that begin at a root digest (several platforms of one index).
-    pub fn links_from(&self, _root: &Digest) -> Vec<Link> {
-        todo!()
+    pub fn links_from(&self, root: &Digest) -> Vec<Link> {
+        self.memory().links_from(root)
     }
 
     /// Adds a link.
-    pub fn put_link(&self, _link: Link) {
-        todo!()
+    pub fn put_link(&self, link: Link) {
+        self.note(|memory| memory.put_link(link));
     }
 
     /// The digest accepted for a reference in a namespace.
-    pub fn resolution(&self, _namespace: Option<&str>, _reference: &str) -> Option<Resolution> {
-        todo!()
+    pub fn resolution(&self, namespace: Option<&str>, reference: &str) -> Option<Resolution> {
+        let key = (namespace.map(str::to_owned), reference.to_owned());
+        self.memory().resolution(&key)
     }
 
     /// Every reference accepted in a namespace for a digest.
-    pub fn references_of(&self, _namespace: Option<&str>, _digest: &Digest) -> Vec<Resolution> {
-        todo!()
+    pub fn references_of(&self, namespace: Option<&str>, digest: &Digest) -> Vec<Resolution> {
+        self.memory().references_of(namespace, digest)
     }
 
     /// Remembers an accepted digest.
-    pub fn put_resolution(&self, _resolution: Resolution) {
-        todo!()
+    pub fn put_resolution(&self, resolution: Resolution) {
+        self.note(|memory| memory.put_resolution(resolution));
     }
 
     /// A sandbox as recorded when it was created.
-    pub fn sandbox(&self, _id: &str) -> Option<Sandbox> {
-        todo!()
+    pub fn sandbox(&self, id: &str) -> Option<Sandbox> {
+        self.memory().sandbox(id)
     }
 
-    /// Records a sandbox.
-    pub fn put_sandbox(&self, _sandbox: Sandbox) {
-        todo!()
+    /// Records a sandbox. A full table loses its oldest one.
+    pub fn put_sandbox(&self, sandbox: Sandbox) {
+        self.note(|memory| memory.put_sandbox(sandbox));
     }
 
     /// Forgets a sandbox.
-    pub fn remove_sandbox(&self, _id: &str) {
-        todo!()
+    pub fn remove_sandbox(&self, id: &str) {
+        self.change(|memory, changes| *changes = memory.remove_sandbox(id));
     }
 
-    /// Waits until everything put so far is on disk, or failed to get there.
+    /// Forgets every sandbox that is not among the existing ones: for the start, when removals may have been missed.
+    pub fn retain_sandboxes(&self, existing: &HashSet<String>) {
+        self.change(|memory, changes| *changes = memory.retain_sandboxes(existing));
+    }
+
+    /// Tells the store which image IDs CRI knows. Records that lead to none of them may be evicted, oldest first and
+    /// only from tables that are more than three quarters full; floors never are. What was put since the previous
+    /// call is spared, because the caller's list may be older.
+    pub fn retain(&self, live_configs: &HashSet<Digest>) {
+        self.change(|memory, changes| *changes = memory.retain(live_configs));
+    }
+
+    /// Waits until everything put so far is on disk, or failed to get there (at most 5 s).
     pub async fn flush(&self) -> Result<(), StoreError> {
-        todo!()
+        self.durable().await
     }
 
     /// Numbers for `status`: (table, records).
     pub fn counts(&self) -> Vec<(&'static str, usize)> {
-        todo!()
+        self.memory().counts()
+    }
+
+    /// How the store fares.
+    pub fn health(&self) -> StoreHealth {
+        let writer = self.inner.writer.as_ref().map(Writer::health);
+        let numbers = writer.unwrap_or_default();
+        StoreHealth {
+            durable: writer.is_some(),
+            pending: numbers.pending,
+            failed: numbers.failed,
+            last_error: numbers.last_error,
+            refused: self.inner.refused.load(Ordering::Relaxed),
+            damaged_records: self.inner.damaged_records,
+            set_aside: self.inner.set_aside.clone(),
+        }
     }
 
     /// The latest time recorded (advances in bounded steps), to notice a clock that jumped backwards.
     pub fn last_time(&self) -> Option<Timestamp> {
-        todo!()
+        self.memory().last_time()
     }
 
-    /// Records the time.
-    pub fn put_last_time(&self, _now: Timestamp) {
-        todo!()
+    /// Records the time: it never goes back, and forward by at most a day per call.
+    pub fn put_last_time(&self, now: Timestamp) {
+        self.note(|memory| memory.put_last_time(now, false));
+    }
+
+    /// Sets the recorded time, also backwards: an operator's explicit step after a clock was wrong.
+    pub async fn reset_last_time(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.note(|memory| memory.put_last_time(now, true));
+        self.durable().await
+    }
+
+    /// The files of the last policy set that was in force.
+    pub fn policy_last_good(&self) -> Option<Vec<SourceFile>> {
+        self.memory().policy()
+    }
+
+    /// Keeps the files of a policy set that took force. Durable before it returns.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`] above 32 MiB; [`StoreError::Io`] as for [`Store::put_notary`].
+    pub async fn put_policy_last_good(&self, files: Vec<SourceFile>) -> Result<(), StoreError> {
+        self.change(|memory, changes| {
+            memory
+                .put_policy(files)
+                .map(|mut new| changes.append(&mut new))
+        })?;
+        self.durable().await
+    }
+
+    /// Drops the last good policy set: an operator's explicit step (`policy reset`).
+    pub async fn drop_policy_last_good(&self) -> Result<(), StoreError> {
+        self.change(|memory, changes| *changes = memory.drop_policy());
+        self.durable().await
     }
 }

@@ -68,7 +68,7 @@ pub struct PodSandboxMetadata {
     pub attempt: u32,
 }
 
-/// A sandbox as a request describes it. At RunPodSandbox it is what is created; in other requests a claim.
+/// A sandbox as a request describes it. At `RunPodSandbox` it is what is created; in other requests a claim.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct PodSandboxConfig {
     /// 1, v1.

@@ -39,7 +39,7 @@ pub struct AuthConfig {
     /// 4, v1: the registry they are meant for.
     #[prost(string, tag = "4")]
     pub server_address: String,
-    /// 5, v1: OAuth2 refresh token.
+    /// 5, v1: `OAuth2` refresh token.
     #[prost(string, tag = "5")]
     pub identity_token: String,
     /// 6, v1: bearer token.

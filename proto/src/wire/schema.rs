@@ -117,6 +117,7 @@ impl Field {
     }
 
     /// The same field, allowed any number of times.
+    #[must_use]
     pub const fn repeated(self) -> Self {
         Self {
             repeated: true,

@@ -56,9 +56,8 @@ impl<'a> Fields<'a> {
 
     fn step(&mut self) -> Result<Item<'a>, Defect> {
         let (tag, rest) = minimal_varint(self.rest)?;
-        let number = match u32::try_from(tag >> 3) {
-            Ok(number @ 1..=MAX_FIELD_NUMBER) => number,
-            _ => return Err(Defect::FieldNumber(tag >> 3)),
+        let Ok(number @ 1..=MAX_FIELD_NUMBER) = u32::try_from(tag >> 3) else {
+            return Err(Defect::FieldNumber(tag >> 3));
         };
         let (value, rest) = match tag & 7 {
             0 => varint(rest).map(|(varint, rest)| (Value::Varint(varint), rest))?,
