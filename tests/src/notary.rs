@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::daemon::{Daemon, free_port, run};
-use crate::image::Image;
+use crate::image::{Image, digest};
 
 /// Passphrases of the client's keys: nothing here guards anything.
 const PASSPHRASES: [&str; 4] = [
@@ -178,8 +178,31 @@ impl Notary {
 
     /// Signs `tag` in the given roles alone.
     pub fn sign_in(&self, gun: &str, tag: &str, image: &Image, roles: &[&str]) -> Result<()> {
-        let size = image.size().to_string();
-        let hex = image.digest().trim_start_matches("sha256:");
+        self.sign_target(gun, tag, image.size(), image.digest(), roles)
+    }
+
+    /// As [`Notary::sign`], for a manifest given by its bytes.
+    pub fn sign_bytes(&self, gun: &str, tag: &str, manifest: &[u8], signer: &str) -> Result<()> {
+        let own = format!("targets/{signer}");
+        self.sign_target(
+            gun,
+            tag,
+            manifest.len(),
+            &digest(manifest),
+            &[RELEASES, &own],
+        )
+    }
+
+    fn sign_target(
+        &self,
+        gun: &str,
+        tag: &str,
+        size: usize,
+        digest: &str,
+        roles: &[&str],
+    ) -> Result<()> {
+        let size = size.to_string();
+        let hex = digest.trim_start_matches("sha256:");
         for role in roles {
             self.client(&["addhash", gun, tag, &size, "--sha256", hex, "-r", role])?;
         }
