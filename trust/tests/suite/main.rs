@@ -1,0 +1,9 @@
+//! The tests of this crate's public face: one attack each for the Notary verifier, and the decision.
+
+mod common;
+mod notary_good;
+mod notary_keys;
+mod notary_limits;
+mod notary_rollback;
+mod notary_roots;
+mod notary_tampering;
