@@ -1,6 +1,10 @@
 //! The tests of this crate's public face: one attack each for the Notary verifier, and the decision.
 
 mod common;
+mod compile_keys;
+mod decide_matching;
+mod decide_requirements;
+mod laws;
 mod notary_good;
 mod notary_keys;
 mod notary_limits;
