@@ -1,7 +1,7 @@
 //! Which rule speaks: none, several, in audit, or beside the bootstrap list; and what matching alone may say.
 
 use portcullis_policy::bootstrap::Bootstrap;
-use portcullis_policy::model::{Mode, Requirement, Rule, Scope, TagRule};
+use portcullis_policy::model::{Mode, Pattern, Requirement, Rule, Scope, TagRule};
 use portcullis_policy::{ImageReference, PolicySet};
 use portcullis_trust::compile::{Needs, Prematch};
 use portcullis_trust::{CompiledPolicy, DenialReason, Evidence, Question};
@@ -22,10 +22,15 @@ fn audited(requirement: Requirement) -> Rule {
 }
 
 /// Another pattern of equal quality for the same images.
-fn tied(mut rule: Rule) -> Rule {
-    // As many characters besides `*` as `registry.example.com/shop/*` has.
-    rule.pattern.text = "registry.example.com/*hop/a*".to_owned();
-    rule
+fn tied(rule: Rule) -> Rule {
+    Rule {
+        pattern: Pattern {
+            // As many characters besides `*` as `registry.example.com/shop/*` has.
+            text: "registry.example.com/*hop/a*".to_owned(),
+            ..rule.pattern
+        },
+        ..rule
+    }
 }
 
 fn refused(policy: &CompiledPolicy, image: &str) -> (DenialReason, Mode) {

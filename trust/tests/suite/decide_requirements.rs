@@ -338,7 +338,7 @@ fn any_counts_what_holds_against_its_threshold() {
 fn evidence_older_than_the_rule_allows_is_lacking() {
     let digest = digest_of("v1.0");
     let mut strict = rule(alice());
-    strict.max_evidence_age = Some(Duration::from_secs(3600));
+    strict.max_evidence_age = Some(Duration::from_hours(1));
     let policy = compile(vec![strict.clone()]);
     let at = |seconds: i64| {
         let then = Timestamp(now().0 + seconds);
