@@ -168,10 +168,14 @@ async fn the_snapshot_a_container_runs_on_stands_on_the_chain_id_that_was_proved
         assert_eq!(client.container("absent", deadline()).await, Ok(None));
         let status = cri::ContainerStatusRequest {
             container_id: container.clone(),
-            verbose: true,
+            verbose: false,
         };
         let status = runtime.container_status(status).await.unwrap().into_inner();
-        eprintln!("containerd {}: {status:#?}", node.major);
+        let shown = status.status.unwrap().image.unwrap();
+        assert_eq!(
+            shown.image, NAME,
+            "ContainerStatus shows a tag, not what was stored"
+        );
 
         client
             .remove_container(&container, deadline())
