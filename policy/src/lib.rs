@@ -6,8 +6,10 @@
 
 pub mod bootstrap;
 pub mod digest;
+mod glob;
 pub mod load;
 pub mod model;
+pub mod pattern;
 pub mod reference;
 pub mod select;
 pub mod span;
