@@ -162,13 +162,14 @@ impl Node {
 
     /// Imports an OCI archive and unpacks it with the snapshotter in use.
     pub fn import(&self, archive: &Path) {
-        self.ctr(&[
-            "images",
-            "import",
-            "--snapshotter",
-            "native",
-            &archive.display().to_string(),
-        ]);
+        let archive = archive.display().to_string();
+        let mut arguments = vec!["images", "import", "--snapshotter", "native"];
+        if self.major >= 2 {
+            // The transfer service unpacks for the default snapshotter alone.
+            arguments.push("--local");
+        }
+        arguments.push(&archive);
+        self.ctr(&arguments);
     }
 }
 
