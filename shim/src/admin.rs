@@ -23,8 +23,7 @@ pub use server::{AdminServer, Limits};
 pub use service::Admin;
 pub use types::{
     AdoptReport, AdoptRequest, CheckReport, ExplainReport, ExplainedRule, FindingReport,
-    ImageQuestion, NodeStatus, PolicyStatus, ResetReport, RuleReport, StatusReport,
-    UpstreamStatus,
+    ImageQuestion, NodeStatus, PolicyStatus, ResetReport, RuleReport, StatusReport, UpstreamStatus,
 };
 
 /// The gate, seen from the admin socket and from the commands that work in process. Each call is bounded in time by

@@ -19,7 +19,7 @@ use portcullis_policy::model::Mode;
 use serde::Deserialize;
 
 pub use error::ConfigError;
-pub use load::{DEFAULT_PATH, load, parse};
+pub use load::{DEFAULT_PATH, load, load_unowned, parse};
 pub use notary::NotaryEntry;
 pub use registry::{CredentialProvidersConfig, CredentialsConfig, RegistryConfig};
 pub use snapshotters::LazySnapshotters;

@@ -3,11 +3,18 @@
 //! What containerd says under a *name* is a label. Only targets, content that is hashed here, and snapshot parents
 //! prove anything.
 
-use std::collections::BTreeMap;
+mod channel;
+mod core;
+mod cri;
+mod image;
+mod links;
 
-use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use portcullis_policy::Digest;
-use tokio::time::Instant;
+
+use self::channel::Upstream;
 
 /// Why a call to containerd gave nothing to use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,12 +38,12 @@ pub enum ContainerdError {
         /// Its text (containerd is trusted to speak to the operator).
         message: String,
     },
-    /// A blob larger than the cap, or whose bytes do not hash to its digest.
+    /// A blob that is missing, larger than the cap, does not hash to its digest, or is not what an image is made of.
     #[error("content {digest} in containerd's store is unusable: {cause}")]
     Content {
         /// The blob.
         digest: Digest,
-        /// `missing`, `larger than the limit`, `does not hash to its digest`.
+        /// `missing`, `larger than the limit`, `does not hash to its digest`, or why it is no image (fixed words).
         cause: &'static str,
     },
 }
@@ -89,9 +96,10 @@ pub struct CriContainer {
     pub id: String,
     /// Its sandbox.
     pub sandbox_id: String,
-    /// `config.image.image` as stored.
+    /// `config.image.image` as stored: on a kubelet's container the image ID.
     pub image: String,
-    /// `config.image.user_specified_image` as stored; empty before CRI 1.28.
+    /// `config.image.user_specified_image` as stored. containerd 1.6 loses it (its CRI is older than the field, 0.28),
+    /// 2.1 keeps it: empty does not mean that none was sent.
     pub user_specified_image: String,
     /// Image ID, where containerd reports it.
     pub image_id: Option<Digest>,
@@ -112,134 +120,20 @@ pub struct CoreContainer {
     pub labels: BTreeMap<String, String>,
 }
 
-/// The client. Cheap to clone; reconnects by itself.
+/// The client. Cheap to clone; connects on first use and again after containerd was away.
 #[derive(Debug, Clone)]
-pub struct Containerd {}
+pub struct Containerd {
+    upstream: Upstream,
+}
 
 impl Containerd {
-    /// A client for the socket at `path`. Connects on first use.
-    pub fn new(_path: &std::path::Path) -> Result<Self, ContainerdError> {
-        todo!()
-    }
-
-    /// The record called `name`, if it exists.
-    pub async fn image_record(
-        &self,
-        _name: &str,
-        _deadline: Instant,
-    ) -> Result<Option<ImageRecord>, ContainerdError> {
-        todo!()
-    }
-
-    /// Every record of the namespace.
-    pub async fn image_records(
-        &self,
-        _deadline: Instant,
-    ) -> Result<Vec<ImageRecord>, ContainerdError> {
-        todo!()
-    }
-
-    /// Creates or updates the record `name` so that it points at the same target as the record `like`.
-    /// Returns the record it replaced.
-    pub async fn point_record(
-        &self,
-        _name: &str,
-        _target: &ImageRecord,
-        _deadline: Instant,
-    ) -> Result<Option<ImageRecord>, ContainerdError> {
-        todo!()
-    }
-
-    /// Puts a record back as it was (`None`: deletes it).
-    pub async fn restore_record(
-        &self,
-        _name: &str,
-        _previous: Option<&ImageRecord>,
-        _deadline: Instant,
-    ) -> Result<(), ContainerdError> {
-        todo!()
-    }
-
-    /// A blob of at most `limit` bytes, hashed and compared with its digest.
-    pub async fn blob(
-        &self,
-        _digest: &Digest,
-        _limit: usize,
-        _deadline: Instant,
-    ) -> Result<Bytes, ContainerdError> {
-        todo!()
-    }
-
-    /// The container `id` of the core API.
-    pub async fn core_container(
-        &self,
-        _id: &str,
-        _deadline: Instant,
-    ) -> Result<Option<CoreContainer>, ContainerdError> {
-        todo!()
-    }
-
-    /// Parent of a snapshot; `None`: the snapshot does not exist; empty string: it has no parent.
-    pub async fn snapshot_parent(
-        &self,
-        _snapshotter: &str,
-        _key: &str,
-        _deadline: Instant,
-    ) -> Result<Option<String>, ContainerdError> {
-        todo!()
-    }
-
-    /// CRI ImageStatus of a name or ID.
-    pub async fn image_status(
-        &self,
-        _name: &str,
-        _deadline: Instant,
-    ) -> Result<Option<CriImage>, ContainerdError> {
-        todo!()
-    }
-
-    /// CRI PodSandboxStatus.
-    pub async fn sandbox(
-        &self,
-        _id: &str,
-        _deadline: Instant,
-    ) -> Result<Option<Sandbox>, ContainerdError> {
-        todo!()
-    }
-
-    /// CRI ListPodSandbox.
-    pub async fn sandboxes(&self, _deadline: Instant) -> Result<Vec<Sandbox>, ContainerdError> {
-        todo!()
-    }
-
-    /// CRI ListContainers.
-    pub async fn containers(
-        &self,
-        _deadline: Instant,
-    ) -> Result<Vec<CriContainer>, ContainerdError> {
-        todo!()
-    }
-
-    /// CRI ContainerStatus with the image as stored.
-    pub async fn container(
-        &self,
-        _id: &str,
-        _deadline: Instant,
-    ) -> Result<Option<CriContainer>, ContainerdError> {
-        todo!()
-    }
-
-    /// CRI RemoveContainer. Removing what is gone succeeds.
-    pub async fn remove_container(
-        &self,
-        _id: &str,
-        _deadline: Instant,
-    ) -> Result<(), ContainerdError> {
-        todo!()
-    }
-
-    /// CRI Version of the runtime behind the socket: (name, version).
-    pub async fn version(&self, _deadline: Instant) -> Result<(String, String), ContainerdError> {
-        todo!()
+    /// A client for the socket at `path`. Nothing is connected yet, so that containerd may start later.
+    ///
+    /// # Errors
+    /// None today.
+    pub fn new(path: &Path) -> Result<Self, ContainerdError> {
+        Ok(Self {
+            upstream: Upstream::new(path),
+        })
     }
 }

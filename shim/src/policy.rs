@@ -3,6 +3,7 @@
 //! One keeper thread does all the reading; decisions only ever see a whole set through [`PolicyHandle::current`] and
 //! never wait for a disk. A set that does not load never replaces one that does (DESIGN §3 rule 10).
 
+mod bootstrap_file;
 mod directory;
 mod handle;
 mod keeper;
@@ -18,6 +19,8 @@ use std::time::Duration;
 use portcullis_policy::Diagnostic;
 use portcullis_trust::{CompiledPolicy, Timestamp};
 
+pub use bootstrap_file::read_bootstrap;
+pub(crate) use directory::is_policy_name;
 pub use directory::{Contents, DirectoryReader, ReadError};
 pub use handle::{PolicyHandle, ResetError};
 pub use keeper::{PolicyKeeper, StartError};

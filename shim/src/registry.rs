@@ -90,13 +90,6 @@ enum Wanted<'a> {
     Digest(&'a Digest),
 }
 
-/// How much of a manifest is asked for.
-#[derive(Debug, Clone, Copy)]
-enum Depth {
-    Head,
-    Body,
-}
-
 impl Registry {
     /// A client. Reads no file yet.
     ///
@@ -129,7 +122,14 @@ impl Registry {
             (Some(digest), _) => Wanted::Digest(digest),
             (None, tag) => Wanted::Tag(tag.unwrap_or("latest")),
         };
-        self.describe(reference, wanted, auth, deadline).await
+        let question = Question {
+            reference,
+            wanted,
+            auth,
+            deadline,
+            content: false,
+        };
+        Ok(self.over_hosts(&question).await?.0)
     }
 
     /// HEAD of a manifest by digest in the repository of `reference`.
@@ -143,8 +143,14 @@ impl Registry {
         auth: &Auth,
         deadline: Instant,
     ) -> Result<Descriptor, RemoteError> {
-        self.describe(reference, Wanted::Digest(digest), auth, deadline)
-            .await
+        let question = Question {
+            reference,
+            wanted: Wanted::Digest(digest),
+            auth,
+            deadline,
+            content: false,
+        };
+        Ok(self.over_hosts(&question).await?.0)
     }
 
     /// GET of a manifest by digest in the repository of `reference`; the body is hashed and compared. At most 4 MiB.
@@ -158,11 +164,17 @@ impl Registry {
         auth: &Auth,
         deadline: Instant,
     ) -> Result<Manifest, RemoteError> {
-        let wanted = Wanted::Digest(digest);
-        let got = self.over_hosts(reference, wanted, Depth::Body, auth, deadline);
-        got.await?.1.ok_or_else(|| RemoteError::Invalid {
-            host: reference.domain().to_owned(),
-            cause: "no body",
+        let question = Question {
+            reference,
+            wanted: Wanted::Digest(digest),
+            auth,
+            deadline,
+            content: true,
+        };
+        let (descriptor, bytes) = self.over_hosts(&question).await?;
+        Ok(Manifest {
+            media_type: descriptor.media_type,
+            bytes,
         })
     }
 
@@ -182,27 +194,13 @@ impl Registry {
         Arc::clone(&self.inner.fetcher)
     }
 
-    async fn describe(
-        &self,
-        reference: &ImageReference,
-        wanted: Wanted<'_>,
-        auth: &Auth,
-        deadline: Instant,
-    ) -> Result<Descriptor, RemoteError> {
-        let got = self.over_hosts(reference, wanted, Depth::Head, auth, deadline);
-        Ok(got.await?.0)
-    }
-
     /// Asks host after host until one answers.
     async fn over_hosts(
         &self,
-        reference: &ImageReference,
-        wanted: Wanted<'_>,
-        depth: Depth,
-        auth: &Auth,
-        deadline: Instant,
-    ) -> Result<(Descriptor, Option<Manifest>), RemoteError> {
-        let name = reference.domain();
+        question: &Question<'_>,
+    ) -> Result<(Descriptor, Bytes), RemoteError> {
+        let deadline = question.deadline;
+        let name = question.reference.domain();
         let unreachable = |cause| RemoteError::Unreachable {
             host: name.to_owned(),
             cause,
@@ -224,7 +222,9 @@ impl Registry {
         };
         let able: Vec<&Host> = hosts
             .iter()
-            .filter(|host| host.pull && (host.resolve || matches!(wanted, Wanted::Digest(_))))
+            .filter(|host| {
+                host.pull && (host.resolve || matches!(question.wanted, Wanted::Digest(_)))
+            })
             .collect();
         let mut worst: Option<RemoteError> = None;
         for (at, host) in able.iter().enumerate() {
@@ -239,12 +239,13 @@ impl Registry {
             } else {
                 now + deadline.duration_since(now) / 2
             };
-            let request = self.request(host, reference, wanted, auth, until);
-            let answer = match depth {
-                Depth::Head => request.describe().await.map(|found| (found, None)),
-                Depth::Body => request.get().await.map(|(found, body)| (found, Some(body))),
+            let request = self.request(host, question, until);
+            let result = if question.content {
+                request.get().await
+            } else {
+                request.describe().await
             };
-            match answer {
+            match result {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
                     tracing::debug!(registry = name, %error, "host asked");
@@ -265,28 +266,38 @@ impl Registry {
     fn request<'a>(
         &'a self,
         host: &'a Host,
-        reference: &'a ImageReference,
-        wanted: Wanted<'a>,
-        auth: &'a Auth,
+        question: &Question<'a>,
         deadline: Instant,
     ) -> ManifestRequest<'a> {
-        let auth = match (&host.auth, auth) {
+        let auth = match (&host.auth, question.auth) {
             (Some(configured), Auth::Anonymous) => configured,
-            _ => auth,
+            (_, given) => given,
         };
+        let path = question.reference.path();
         ManifestRequest {
             fetcher: &self.inner.fetcher,
             host,
-            path: reference.path(),
-            scope: format!("repository:{}:pull", reference.path()),
-            wanted,
+            path,
+            scope: format!("repository:{path}:pull"),
+            wanted: question.wanted,
             auth,
             deadline,
         }
     }
 }
 
-/// A question about one manifest to one host.
+/// A question about one manifest, to whichever host can answer it.
+#[derive(Debug, Clone, Copy)]
+struct Question<'a> {
+    reference: &'a ImageReference,
+    wanted: Wanted<'a>,
+    auth: &'a Auth,
+    deadline: Instant,
+    /// Whether the bytes are wanted too.
+    content: bool,
+}
+
+/// The same to one host.
 struct ManifestRequest<'a> {
     fetcher: &'a Fetcher,
     host: &'a Host,
@@ -299,10 +310,10 @@ struct ManifestRequest<'a> {
 
 impl ManifestRequest<'_> {
     /// By HEAD; by GET where the registry knows no HEAD or its answer to it lacks digest or length.
-    async fn describe(&self) -> Result<Descriptor, RemoteError> {
+    async fn describe(&self) -> Result<(Descriptor, Bytes), RemoteError> {
         let answer = match self.send(Method::HEAD).await {
             Ok(answer) => answer,
-            Err(RemoteError::Status { status: 405, .. }) => return Ok(self.get().await?.0),
+            Err(RemoteError::Status { status: 405, .. }) => return self.get().await,
             Err(error) => return Err(error),
         };
         let media_type = self.checked(manifest::media_type(&answer.headers))?;
@@ -312,7 +323,7 @@ impl ManifestRequest<'_> {
             .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         let digest = self.checked(manifest::digest(&answer.headers))?;
         let (Some(digest), Some(size)) = (digest, size) else {
-            return Ok(self.get().await?.0);
+            return self.get().await;
         };
         self.confirm(&digest)?;
         if size > u64::try_from(manifest::MAX_MANIFEST).unwrap_or(u64::MAX) {
@@ -321,15 +332,16 @@ impl ManifestRequest<'_> {
                 limit: manifest::MAX_MANIFEST,
             });
         }
-        Ok(Descriptor {
+        let descriptor = Descriptor {
             digest,
             media_type: media_type.to_owned(),
             size,
-        })
+        };
+        Ok((descriptor, Bytes::new()))
     }
 
     /// By GET: the digest is that of the bytes, whatever the headers say.
-    async fn get(&self) -> Result<(Descriptor, Manifest), RemoteError> {
+    async fn get(&self) -> Result<(Descriptor, Bytes), RemoteError> {
         let answer = self.send(Method::GET).await?;
         let media_type = self.checked(manifest::media_type(&answer.headers))?;
         let digest = Digest::of(&answer.body);
@@ -345,11 +357,7 @@ impl ManifestRequest<'_> {
             media_type: media_type.to_owned(),
             size: u64::try_from(answer.body.len()).unwrap_or(u64::MAX),
         };
-        let manifest = Manifest {
-            media_type: media_type.to_owned(),
-            bytes: answer.body,
-        };
-        Ok((descriptor, manifest))
+        Ok((descriptor, answer.body))
     }
 
     /// Refuses another digest than the one asked for.

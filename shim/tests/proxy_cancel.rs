@@ -35,7 +35,11 @@ fn silent(gate: Gate) -> (World, mpsc::Receiver<()>, impl Future<Output = ()>) {
 #[tokio::test]
 async fn a_cancel_before_the_answer_reaches_containerd() {
     // PullImage has no deadline: a cancel is all that ends it.
-    for (path, gate) in [(VERSION, Gate::open()), (CREATE, Gate::open()), (PULL, Gate::ticketed())] {
+    for (path, gate) in [
+        (VERSION, Gate::open()),
+        (CREATE, Gate::open()),
+        (PULL, Gate::ticketed()),
+    ] {
         let (world, mut arrival, cancelled) = silent(gate);
         let mut client = world.client().await;
         let call = tokio::spawn(async move { client.unary(path, b"").await });
@@ -67,7 +71,11 @@ async fn a_cancel_in_mid_stream_reaches_containerd() {
         async move { reply(endless([framed(b"event")], once(held))) }
     });
     let mut client = world.client().await;
-    let mut body = client.begin(request(EVENTS, full(framed(b"")))).await.unwrap().into_body();
+    let mut body = client
+        .begin(request(EVENTS, full(framed(b""))))
+        .await
+        .unwrap()
+        .into_body();
     assert!(body.frame().await.unwrap().unwrap().is_data());
     drop(body);
     cancelled.await;
@@ -132,7 +140,10 @@ async fn a_create_whose_client_left_is_still_completed_and_judged() {
     assert!(call.await.unwrap().is_err());
     go_on.send(()).unwrap();
     let reply = judgement.await.unwrap();
-    assert_eq!((reply.code, reply.message.unwrap()), (0, "container id".into()));
+    assert_eq!(
+        (reply.code, reply.message.unwrap()),
+        (0, "container id".into())
+    );
 }
 
 #[tokio::test]

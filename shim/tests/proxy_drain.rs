@@ -37,11 +37,22 @@ fn slow(gate: Gate, limits: Limits) -> (World, mpsc::Receiver<()>, oneshot::Send
 
 #[tokio::test]
 async fn a_drain_lets_calls_finish_then_cuts_endless_streams_with_a_status() {
-    let limits = Limits { drain: Duration::from_secs(3600), ..Limits::default() };
-    for (path, gate) in [(VERSION, Gate::open()), (CREATE, Gate::open()), (CREATE, Gate::ticketed())] {
+    let limits = Limits {
+        drain: Duration::from_secs(3600),
+        ..Limits::default()
+    };
+    for (path, gate) in [
+        (VERSION, Gate::open()),
+        (CREATE, Gate::open()),
+        (CREATE, Gate::ticketed()),
+    ] {
         let (world, mut arrival, go_on) = slow(gate, limits.clone());
         let mut client = world.client().await;
-        let mut events = client.begin(request(EVENTS, full(framed(b"")))).await.unwrap().into_body();
+        let mut events = client
+            .begin(request(EVENTS, full(framed(b""))))
+            .await
+            .unwrap()
+            .into_body();
         assert!(events.frame().await.unwrap().unwrap().is_data());
         let mut second = world.client().await;
         let call = tokio::spawn(async move { second.unary(path, b"").await });
@@ -50,7 +61,13 @@ async fn a_drain_lets_calls_finish_then_cuts_endless_streams_with_a_status() {
         let drained = world.proxy.stop();
         go_on.send(()).unwrap();
         assert_eq!(call.await.unwrap().data, framed(b"slow"));
-        let end = events.frame().await.unwrap().unwrap().into_trailers().unwrap();
+        let end = events
+            .frame()
+            .await
+            .unwrap()
+            .unwrap()
+            .into_trailers()
+            .unwrap();
         assert_eq!(end["grpc-status"], "14");
         drained.await.unwrap();
     }
@@ -58,8 +75,15 @@ async fn a_drain_lets_calls_finish_then_cuts_endless_streams_with_a_status() {
 
 #[tokio::test]
 async fn a_drain_that_runs_out_of_time_answers_what_is_left_unavailable() {
-    let limits = Limits { drain: Duration::from_millis(50), ..Limits::default() };
-    for (path, gate) in [(VERSION, Gate::open()), (CREATE, Gate::ticketed()), (PULL, Gate::ticketed())] {
+    let limits = Limits {
+        drain: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    for (path, gate) in [
+        (VERSION, Gate::open()),
+        (CREATE, Gate::ticketed()),
+        (PULL, Gate::ticketed()),
+    ] {
         let (world, mut arrival, go_on) = slow(gate, limits.clone());
         let mut client = world.client().await;
         let call = tokio::spawn(async move { client.unary(path, b"").await });
@@ -74,14 +98,22 @@ async fn a_drain_that_runs_out_of_time_answers_what_is_left_unavailable() {
 
 #[tokio::test]
 async fn idle_connections_do_not_delay_a_drain() {
-    let limits = Limits { drain: Duration::from_secs(3600), ..Limits::default() };
+    let limits = Limits {
+        drain: Duration::from_secs(3600),
+        ..Limits::default()
+    };
     let world = World::with_limits(Gate::open(), limits, |_| async { ok(b"") });
     let mut client = world.client().await;
     assert_eq!(client.unary(VERSION, b"").await.code(), 0);
     let socket = world.proxy.socket.clone();
     world.proxy.stop().await.unwrap();
     assert!(!socket.exists());
-    assert!(client.send(request(VERSION, full(framed(b"")))).await.is_err());
+    assert!(
+        client
+            .send(request(VERSION, full(framed(b""))))
+            .await
+            .is_err()
+    );
 }
 
 /// What systemd does: the listening descriptor outlives the process. A client that dials anew after each closed
@@ -92,7 +124,10 @@ async fn restarts_on_a_kept_descriptor_fail_no_call() {
     let upstream = Upstream::start(&dir.path().join("containerd.sock"), |_| async { ok(b"") });
     let socket = dir.path().join("cri.sock");
     let kept = StdListener::bind(&socket).unwrap();
-    let limits = Limits { drain: Duration::from_secs(3600), ..Limits::default() };
+    let limits = Limits {
+        drain: Duration::from_secs(3600),
+        ..Limits::default()
+    };
 
     let (stop, mut stopped) = oneshot::channel::<()>();
     let dialed = socket.clone();
@@ -106,7 +141,7 @@ async fn restarts_on_a_kept_descriptor_fail_no_call() {
                     calls += 1;
                 }
                 // Only a request that was never sent may be tried again.
-                Err(error) if error.is_canceled() || is_refused(&error) => {
+                Err(error) if error.is_closed() || error.is_canceled() || is_refused(&error) => {
                     client = Client::connect(&dialed).await;
                 }
                 Err(error) => panic!("a call failed: {error:?}"),
@@ -117,6 +152,7 @@ async fn restarts_on_a_kept_descriptor_fail_no_call() {
     for _ in 0..10 {
         let proxy = Running::kept(&kept, &socket, &upstream.path, limits.clone());
         while proxy.counts().passed < 20 {
+            assert!(!caller.is_finished());
             tokio::task::yield_now().await;
         }
         proxy.stop().await.unwrap();
@@ -132,5 +168,7 @@ async fn restarts_on_a_kept_descriptor_fail_no_call() {
 fn is_refused(error: &hyper::Error) -> bool {
     std::error::Error::source(error)
         .and_then(|source| source.downcast_ref::<h2::Error>())
-        .is_some_and(|error| error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR))
+        .is_some_and(|error| {
+            error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR)
+        })
 }

@@ -20,7 +20,10 @@ async fn the_socket_is_for_root_alone_and_goes_with_the_listener() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("cri.sock");
     let listener = Listener::bind(&path).unwrap();
-    let mode = std::fs::symlink_metadata(&path).unwrap().permissions().mode();
+    let mode = std::fs::symlink_metadata(&path)
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o600);
     drop(listener);
     assert!(!path.exists());
@@ -83,7 +86,10 @@ async fn racing_starts_leave_one_server_and_its_socket() {
                 })
             })
             .collect();
-        let results: Vec<_> = starts.into_iter().map(|start| start.join().unwrap()).collect();
+        let results: Vec<_> = starts
+            .into_iter()
+            .map(|start| start.join().unwrap())
+            .collect();
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
         StdStream::connect(&path).unwrap();
         drop(results);
@@ -129,7 +135,10 @@ async fn a_listener_does_not_remove_a_socket_that_replaced_its_own() {
 
 #[tokio::test]
 async fn connections_beyond_the_limit_wait_until_one_ends() {
-    let limits = Limits { connections: 1, ..Limits::default() };
+    let limits = Limits {
+        connections: 1,
+        ..Limits::default()
+    };
     let world = World::with_limits(Gate::open(), limits, |_| async { ok(b"") });
     let first = world.client().await;
     assert_eq!(first.clone().unary(VERSION, b"").await.code(), 0);
@@ -161,11 +170,16 @@ fn a_socket_from_systemd_is_used_and_its_file_stays() {
     let kept = StdListener::bind(&path).unwrap();
     // systemd's protocol: descriptor 3, and the process id of who is meant.
     let status = Command::new("sh")
-        .args(["-c", "export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\" 3<&0"])
+        .args([
+            "-c",
+            "export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\" 3<&0",
+        ])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "activated_child"])
         .env("PORTCULLIS_ACTIVATED", "1")
-        .stdin(Stdio::from(std::os::fd::OwnedFd::from(kept.try_clone().unwrap())))
+        .stdin(Stdio::from(std::os::fd::OwnedFd::from(
+            kept.try_clone().unwrap(),
+        )))
         .stdout(Stdio::null())
         .status()
         .unwrap();

@@ -50,10 +50,19 @@ async fn a_dead_socket_is_unavailable_and_a_short_deadline_ends_the_wait() {
     };
     let proxy = Running::with_limits(dir.path(), &dead, Gate::open(), limits);
     let mut call = request(VERSION, full(framed(b"")));
-    call.headers_mut().insert("grpc-timeout", "150m".parse().unwrap());
-    let answer = Client::connect(&proxy.socket).await.send(call).await.unwrap();
+    call.headers_mut()
+        .insert("grpc-timeout", "150m".parse().unwrap());
+    let answer = Client::connect(&proxy.socket)
+        .await
+        .send(call)
+        .await
+        .unwrap();
     assert_eq!(answer.code(), code::UNAVAILABLE);
-    assert!(answer.message().ends_with("connect: connection refused\""), "{}", answer.message());
+    assert!(
+        answer.message().ends_with("connect: connection refused\""),
+        "{}",
+        answer.message()
+    );
 }
 
 #[tokio::test]
@@ -72,11 +81,26 @@ async fn a_call_waits_for_a_containerd_that_starts() {
 
 #[tokio::test]
 async fn an_answer_that_breaks_off_ends_with_trailers_not_with_a_reset() {
-    let world = World::new(Gate::open(), |_| async { reply(torn([framed(b"one")])) });
-    let answer = world.client().await.unary(EVENTS, b"").await;
-    assert!(answer.trailers.is_some());
-    assert_eq!(answer.code(), code::UNAVAILABLE);
-    assert!(answer.message().contains("lost"), "{}", answer.message());
+    let (held, tear) = guard();
+    let tear = std::sync::Mutex::new(Some(tear));
+    let world = World::new(Gate::open(), move |_| {
+        let tear = tear.lock().unwrap().take().unwrap();
+        async move { reply(torn([framed(b"one")], tear)) }
+    });
+    let mut client = world.client().await;
+    let call = request(EVENTS, full(framed(b"")));
+    let mut body = client.begin(call).await.unwrap().into_body();
+    let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert_eq!(first, framed(b"one"));
+    drop(held);
+    let end = body
+        .frame()
+        .await
+        .unwrap()
+        .unwrap()
+        .into_trailers()
+        .unwrap();
+    assert_eq!(end["grpc-status"], "14");
     assert_eq!(world.proxy.counts().upstream_lost, 1);
 }
 
@@ -88,7 +112,8 @@ async fn an_answer_that_ends_without_a_status_gets_one() {
 }
 
 #[tokio::test]
-async fn calls_in_flight_end_unavailable_when_containerd_dies_and_the_next_call_reaches_the_new_one() {
+async fn calls_in_flight_end_unavailable_when_containerd_dies_and_the_next_call_reaches_the_new_one()
+ {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("containerd.sock");
     let upstream = Upstream::start(&path, |request| async move {
@@ -99,7 +124,11 @@ async fn calls_in_flight_end_unavailable_when_containerd_dies_and_the_next_call_
     });
     let proxy = Running::start(dir.path(), &path, Gate::open());
     let mut client = Client::connect(&proxy.socket).await;
-    let mut stream = client.begin(request(EVENTS, full(framed(b"")))).await.unwrap().into_body();
+    let mut stream = client
+        .begin(request(EVENTS, full(framed(b""))))
+        .await
+        .unwrap()
+        .into_body();
     assert!(stream.frame().await.unwrap().unwrap().is_data());
     let mut second = client.clone();
     let waiting = tokio::spawn(async move { second.unary(VERSION, b"").await });
@@ -108,11 +137,21 @@ async fn calls_in_flight_end_unavailable_when_containerd_dies_and_the_next_call_
     }
 
     upstream.kill().await;
-    let end = stream.frame().await.unwrap().unwrap().into_trailers().unwrap();
+    let end = stream
+        .frame()
+        .await
+        .unwrap()
+        .unwrap()
+        .into_trailers()
+        .unwrap();
     assert_eq!(end["grpc-status"], "14");
     let answer = waiting.await.unwrap();
     assert_eq!(answer.code(), code::UNAVAILABLE);
-    assert!(answer.message().contains("was lost"), "{}", answer.message());
+    assert!(
+        answer.message().contains("was lost"),
+        "{}",
+        answer.message()
+    );
 
     let _upstream = Upstream::start(&path, |_| async { ok(b"new") });
     assert_eq!(client.unary(VERSION, b"").await.data, framed(b"new"));
@@ -128,24 +167,36 @@ async fn a_reset_before_the_answer_is_unavailable() {
     let server = tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
-            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+            let _ = tokio::io::AsyncWriteExt::write_all(
+                &mut stream,
+                b"HTTP/1.1 400 Bad Request\r\n\r\n",
+            )
+            .await;
         }
     });
     let proxy = Running::with_limits(dir.path(), &path, Gate::open(), impatient());
-    let answer = Client::connect(&proxy.socket).await.unary(VERSION, b"").await;
+    let answer = Client::connect(&proxy.socket)
+        .await
+        .unary(VERSION, b"")
+        .await;
     assert_eq!(answer.code(), code::UNAVAILABLE);
     server.abort();
 }
 
 #[tokio::test]
 async fn calls_beyond_the_limit_are_shed_not_queued() {
-    let limits = Limits { calls: 2, ..Limits::default() };
+    let limits = Limits {
+        calls: 2,
+        ..Limits::default()
+    };
     let world = World::with_limits(Gate::open(), limits, |_| std::future::pending());
     let client = world.client().await;
     let mut waiting = Vec::new();
     for _ in 0..2 {
         let mut client = client.clone();
-        waiting.push(tokio::spawn(async move { client.unary(VERSION, b"").await }));
+        waiting.push(tokio::spawn(
+            async move { client.unary(VERSION, b"").await },
+        ));
     }
     while world.upstream.called().len() < 2 {
         tokio::task::yield_now().await;

@@ -32,7 +32,10 @@ async fn methods_outside_the_table_are_unimplemented_and_containerd_sees_nothing
         let answer = client.unary(path, b"").await;
         assert!(answer.is_trailers_only(), "{path}");
         assert_eq!(answer.code(), code::UNIMPLEMENTED, "{path}");
-        assert!(answer.message().starts_with("portcullis: unknown method /"), "{path}");
+        assert!(
+            answer.message().starts_with("portcullis: unknown method /"),
+            "{path}"
+        );
     }
     assert_eq!(world.upstream.called(), Vec::<String>::new());
     let counts = world.proxy.counts();
@@ -53,10 +56,14 @@ async fn what_is_not_grpc_is_answered_as_grpc_go_does() {
         let mut call = request(PULL, full(framed(b"")));
         call.headers_mut().remove("content-type");
         if let Some(value) = content_type {
-            call.headers_mut().insert("content-type", value.parse().unwrap());
+            call.headers_mut()
+                .insert("content-type", value.parse().unwrap());
         }
         let answer = client.send(call).await.unwrap();
-        assert_eq!((answer.http.as_u16(), answer.code()), (415, code::INVALID_ARGUMENT));
+        assert_eq!(
+            (answer.http.as_u16(), answer.code()),
+            (415, code::INVALID_ARGUMENT)
+        );
     }
     assert_eq!(world.upstream.called(), Vec::<String>::new());
     assert_eq!(world.proxy.counts().malformed, 4);

@@ -17,7 +17,9 @@ const ODD: &[u8] = b"\x8a\x00\x01x\xfa\xff\xff\x7f\x02ab\x0a\x81\x00z\x0a\x01a";
 #[tokio::test]
 async fn unknown_fields_and_their_order_survive_both_ways() {
     for path in [VERSION, CREATE, REMOVE] {
-        let world = World::new(Gate::open(), |request| async move { ok(&collect(request).await.1[5..]) });
+        let world = World::new(Gate::open(), |request| async move {
+            ok(&collect(request).await.1[5..])
+        });
         let answer = world.client().await.unary(path, ODD).await;
         assert_eq!(answer.data, framed(ODD), "{path}");
     }
@@ -30,7 +32,9 @@ async fn metadata_survives_both_ways() {
     let world = World::new(Gate::open(), move |request| {
         *record.lock().unwrap() = Some(request.headers().clone());
         let mut answer = ok(b"");
-        answer.headers_mut().extend(header_map(&[("x-reply", "1"), ("x-reply-bin", "AAEC")]));
+        answer
+            .headers_mut()
+            .extend(header_map(&[("x-reply", "1"), ("x-reply-bin", "AAEC")]));
         async move { answer }
     });
     for path in [VERSION, CREATE] {
@@ -38,10 +42,14 @@ async fn metadata_survives_both_ways() {
         call.headers_mut().extend(header_map(&[
             ("grpc-timeout", "119998m"),
             ("grpc-accept-encoding", "gzip"),
-            ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+            (
+                "traceparent",
+                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            ),
             ("x-two-bin", "AAEC"),
         ]));
-        call.headers_mut().append("x-two-bin", "AwQF".parse().unwrap());
+        call.headers_mut()
+            .append("x-two-bin", "AwQF".parse().unwrap());
         let mut sent = call.headers().clone();
         let answer = world.client().await.send(call).await.unwrap();
         assert_eq!(answer.headers["x-reply"], "1");
@@ -57,7 +65,11 @@ async fn metadata_survives_both_ways() {
 
 #[tokio::test]
 async fn a_custom_trailer_on_ok_is_kept() {
-    let trailers = header_map(&[("grpc-status", "0"), ("x-cost", "3"), ("grpc-status-details-bin", "AAEC")]);
+    let trailers = header_map(&[
+        ("grpc-status", "0"),
+        ("x-cost", "3"),
+        ("grpc-status-details-bin", "AAEC"),
+    ]);
     let sent = trailers.clone();
     let world = World::new(Gate::open(), move |_| {
         let trailers = sent.clone();
@@ -71,7 +83,11 @@ async fn a_custom_trailer_on_ok_is_kept() {
 async fn a_trailers_only_error_stays_trailers_only_with_its_text() {
     let text = "failed%20to pull: n%C3%A4h %F0%9F%90%B3";
     let world = World::new(Gate::open(), move |_| async move {
-        trailers_only(&[("grpc-status", "5"), ("grpc-message", text), ("grpc-status-details-bin", "CAU")])
+        trailers_only(&[
+            ("grpc-status", "5"),
+            ("grpc-message", text),
+            ("grpc-status-details-bin", "CAU"),
+        ])
     });
     let answer = world.client().await.unary(VERSION, b"").await;
     assert!(answer.is_trailers_only());
@@ -93,7 +109,11 @@ async fn an_error_text_longer_than_hypers_default_limit_arrives() {
 
 #[tokio::test]
 async fn a_megabyte_reply_arrives_whole() {
-    let list = Bytes::from((0..1_048_576_u32).map(|i| i.to_le_bytes()[0]).collect::<Vec<_>>());
+    let list = Bytes::from(
+        (0..1_048_576_u32)
+            .map(|i| i.to_le_bytes()[0])
+            .collect::<Vec<_>>(),
+    );
     let sent = list.clone();
     let world = World::new(Gate::open(), move |_| {
         let list = sent.clone();

@@ -19,7 +19,12 @@ async fn refused(body: Body) -> Answer {
 /// Sends `body` to every kind of gated method.
 async fn refused_with(limits: Limits, body: Body) -> Answer {
     let world = World::with_limits(Gate::open(), limits, |_| async { ok(b"") });
-    let answer = world.client().await.send(request(PULL, body)).await.unwrap();
+    let answer = world
+        .client()
+        .await
+        .send(request(PULL, body))
+        .await
+        .unwrap();
     assert!(answer.is_trailers_only());
     assert!(answer.message().starts_with("portcullis: "), "{answer:?}");
     assert_eq!(world.upstream.called(), Vec::<String>::new());
@@ -41,14 +46,20 @@ async fn an_unknown_flag_is_refused() {
 #[tokio::test]
 async fn a_second_message_is_refused() {
     let two = [framed(b"good"), framed(b"evil")];
-    assert_eq!(refused(full(two.concat())).await.code(), code::INVALID_ARGUMENT);
+    assert_eq!(
+        refused(full(two.concat())).await.code(),
+        code::INVALID_ARGUMENT
+    );
     assert_eq!(refused(pieces(two)).await.code(), code::INVALID_ARGUMENT);
 }
 
 #[tokio::test]
 async fn trailing_bytes_are_refused() {
     let body = [framed(b"good"), Bytes::from_static(b"\0\0\0")];
-    assert_eq!(refused(full(body.concat())).await.code(), code::INVALID_ARGUMENT);
+    assert_eq!(
+        refused(full(body.concat())).await.code(),
+        code::INVALID_ARGUMENT
+    );
     assert_eq!(refused(pieces(body)).await.code(), code::INVALID_ARGUMENT);
 }
 
@@ -60,7 +71,11 @@ async fn request_trailers_are_refused() {
 
 #[tokio::test]
 async fn a_truncated_message_is_refused() {
-    for bytes in [frame_with(0, 4, b"abc"), Bytes::from_static(b"\0\0\0"), Bytes::new()] {
+    for bytes in [
+        frame_with(0, 4, b"abc"),
+        Bytes::from_static(b"\0\0\0"),
+        Bytes::new(),
+    ] {
         assert_eq!(refused(full(bytes)).await.code(), code::INVALID_ARGUMENT);
     }
 }
@@ -68,7 +83,8 @@ async fn a_truncated_message_is_refused() {
 #[tokio::test]
 async fn an_announced_oversize_is_refused_before_it_is_read() {
     let mut call = request(PULL, endless([], ()));
-    call.headers_mut().insert("content-length", "16777222".parse().unwrap());
+    call.headers_mut()
+        .insert("content-length", "16777222".parse().unwrap());
     let world = World::new(Gate::open(), |_| async { ok(b"") });
     let answer = world.client().await.send(call).await.unwrap();
     assert_eq!(answer.code(), code::RESOURCE_EXHAUSTED);

@@ -40,12 +40,7 @@ pub fn explain(
             ExplainedRule {
                 rule: RuleReport::new(&rule.document, &rule.pattern.text, &rule.span),
                 standing: standing_word(&candidate.standing).to_owned(),
-                because: words::standing(
-                    &candidate.standing,
-                    &rule.scope,
-                    scope.as_ref(),
-                    several,
-                ),
+                because: words::standing(&candidate.standing, &rule.scope, scope.as_ref(), several),
                 mode: rule.mode.unwrap_or(compiled.node_mode),
                 tags: rule.tags,
                 requirement: words::requirement(&rule.requirement),
@@ -64,7 +59,14 @@ pub fn explain(
                 .is_some_and(|allowed| allowed == *image),
             None => image.repository == repository,
         })
-        .map(|image| format!("{} ({}@{})", place(&image.span), image.repository, image.digest))
+        .map(|image| {
+            format!(
+                "{} ({}@{})",
+                place(&image.span),
+                image.repository,
+                image.digest
+            )
+        })
         .collect();
     Ok(ExplainReport {
         image: question.image.clone(),

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_yaml::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 
 use super::{Config, ConfigError};
-use crate::policy::safe_file::{self, SafeFileError};
+use crate::policy::safe_file::{self, SafeFile, SafeFileError};
 
 /// Where the configuration is unless the command line says otherwise. It may be absent.
 pub const DEFAULT_PATH: &str = "/etc/portcullis/config.yaml";
@@ -20,8 +20,23 @@ pub(super) const MAX_BYTES: u64 = 1024 * 1024;
 /// # Errors
 /// [`ConfigError`] with the place, if the file cannot be read, is writable by others, or says anything unknown.
 pub fn load(explicit: Option<&Path>) -> Result<Config, ConfigError> {
+    load_with(explicit, safe_file::read)
+}
+
+/// [`load`] for commands that only look at files: it does not matter who owns the configuration.
+///
+/// # Errors
+/// [`ConfigError`].
+pub fn load_unowned(explicit: Option<&Path>) -> Result<Config, ConfigError> {
+    load_with(explicit, safe_file::read_unowned)
+}
+
+fn load_with(
+    explicit: Option<&Path>,
+    read: impl Fn(&Path, u64) -> Result<SafeFile, SafeFileError>,
+) -> Result<Config, ConfigError> {
     let path = explicit.unwrap_or_else(|| Path::new(DEFAULT_PATH));
-    match safe_file::read(path, MAX_BYTES) {
+    match read(path, MAX_BYTES) {
         Ok(file) => parse(path, &file.bytes),
         Err(SafeFileError::Io(source))
             if explicit.is_none() && source.kind() == io::ErrorKind::NotFound =>

@@ -262,7 +262,7 @@ fn list(dir: &Path) -> Result<Option<Vec<Entry>>, ReadError> {
 }
 
 /// Only `*.yaml`, `*.yml` and `*.json`; dotfiles, among them editors' swap files, are not read.
-fn is_policy_name(name: &OsStr) -> bool {
+pub(crate) fn is_policy_name(name: &OsStr) -> bool {
     !name.as_encoded_bytes().starts_with(b".")
         && Path::new(name).extension().is_some_and(|extension| {
             extension == "yaml" || extension == "yml" || extension == "json"

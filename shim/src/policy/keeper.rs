@@ -11,18 +11,15 @@ use std::time::{Duration, Instant};
 use portcullis_policy::load::SourceFile;
 use portcullis_policy::{Diagnostic, Severity};
 
-use super::PolicySettings;
 use super::directory::DirectoryReader;
 use super::handle::{Command, PolicyHandle, ResetError};
 use super::last_good::{LastGood, LastGoodError};
 use super::loader::Loader;
-use super::safe_file::{self, SafeFileError};
 use super::state::{Reading, State, whole_file};
 use super::watch::Watch;
+use super::{PolicySettings, read_bootstrap};
 use crate::clock::Clock;
 
-/// Largest bootstrap.yaml.
-const MAX_BOOTSTRAP: u64 = 1024 * 1024;
 /// Commands that may wait; more are the same wish again.
 const QUEUE: usize = 16;
 /// How soon a directory that could not be read is tried again.
@@ -263,19 +260,6 @@ impl Keeper {
             }),
             bootstrap: read_bootstrap(&self.settings.bootstrap),
         }
-    }
-}
-
-fn read_bootstrap(path: &Path) -> Result<Option<SourceFile>, Diagnostic> {
-    let name = path.display().to_string();
-    match safe_file::read(path, MAX_BOOTSTRAP) {
-        Ok(file) => Ok(Some(SourceFile {
-            name,
-            bytes: file.bytes,
-            mode: Some(file.mode),
-        })),
-        Err(SafeFileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(whole_file(&name, Severity::Error, error.to_string())),
     }
 }
 

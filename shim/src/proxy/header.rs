@@ -17,7 +17,8 @@ pub(super) fn check(method: &Method, headers: &HeaderMap) -> Result<(), (StatusC
     if !headers.get(CONTENT_TYPE).is_some_and(is_grpc) {
         let refusal = Refusal {
             code: code::INVALID_ARGUMENT,
-            message: "portcullis: the content-type of a gRPC request begins with application/grpc".into(),
+            message: "portcullis: the content-type of a gRPC request begins with application/grpc"
+                .into(),
         };
         return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, refusal));
     }
@@ -93,7 +94,12 @@ mod tests {
         ] {
             assert!(is_grpc(&HeaderValue::from_static(good)), "{good}");
         }
-        for bad in ["application/grpcx", "application/json", "application/grp", ""] {
+        for bad in [
+            "application/grpcx",
+            "application/json",
+            "application/grp",
+            "",
+        ] {
             assert!(!is_grpc(&HeaderValue::from_static(bad)), "{bad}");
         }
     }

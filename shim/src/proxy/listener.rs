@@ -46,7 +46,9 @@ pub enum ListenError {
         source: io::Error,
     },
     /// systemd handed over something that is no listening unix stream socket.
-    #[error("descriptor {index} from systemd is no unix stream socket ({source}); use ListenStream= with a path")]
+    #[error(
+        "descriptor {index} from systemd is no unix stream socket ({source}); use ListenStream= with a path"
+    )]
     Activation {
         /// Counted from 0.
         index: usize,
@@ -137,7 +139,10 @@ impl Listener {
     }
 
     /// The next connection and one of `slots`. While none is free, connections wait in the backlog.
-    pub(crate) async fn accept(&self, slots: &Arc<Semaphore>) -> (UnixStream, OwnedSemaphorePermit) {
+    pub(crate) async fn accept(
+        &self,
+        slots: &Arc<Semaphore>,
+    ) -> (UnixStream, OwnedSemaphorePermit) {
         let mut backoff = FIRST_BACKOFF;
         loop {
             let Ok(slot) = Arc::clone(slots).acquire_owned().await else {

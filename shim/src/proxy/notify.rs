@@ -21,7 +21,10 @@ pub struct Pending {
 
 impl Readiness {
     /// A start-up of which this value is the first part: ready no sooner than [`Readiness::started`] is called.
-    #[expect(clippy::new_without_default, reason = "a default readiness reads as being ready")]
+    #[expect(
+        clippy::new_without_default,
+        reason = "a default readiness reads as being ready"
+    )]
     pub fn new() -> Self {
         Self(Arc::new(AtomicUsize::new(1)))
     }

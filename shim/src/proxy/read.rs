@@ -57,7 +57,8 @@ async fn message(
     let mut read = Pieces::default();
     let mut whole: Option<(usize, Share)> = None;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| malformed(code::CANCELLED, "portcullis: the request broke off"))?;
+        let frame =
+            frame.map_err(|_| malformed(code::CANCELLED, "portcullis: the request broke off"))?;
         let Ok(data) = frame.into_data() else {
             return Err(malformed(
                 code::INVALID_ARGUMENT,
@@ -90,7 +91,9 @@ fn check_announced(headers: &HeaderMap) -> Result<(), Refused> {
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let message = announced.map(|length| length.saturating_sub(PREFIX as u64));
     match message {
-        Some(length) if length > MAX_MESSAGE as u64 => Err(refuse_frame(FrameError::TooLarge(length))),
+        Some(length) if length > MAX_MESSAGE as u64 => {
+            Err(refuse_frame(FrameError::TooLarge(length)))
+        }
         _ => Ok(()),
     }
 }

@@ -67,7 +67,10 @@ impl Router {
         // The whole of `:path`, query included: that is what grpc-go takes for the method name.
         let path = parts.uri.path_and_query();
         let Some((method, target)) = path.and_then(|path| {
-            Some((method::lookup(path.as_str())?, header::target(&parts.uri, path)?))
+            Some((
+                method::lookup(path.as_str())?,
+                header::target(&parts.uri, path)?,
+            ))
         }) else {
             return self.unknown(path.map_or("", |path| path.as_str()));
         };

@@ -17,10 +17,9 @@ pub(super) const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-messag
 /// The trailers-only answer for a refusal.
 pub(super) fn answer(refusal: &Refusal) -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody::Empty);
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/grpc"),
-    );
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     put(response.headers_mut(), refusal);
     response
 }

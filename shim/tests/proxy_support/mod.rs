@@ -27,7 +27,8 @@ use tokio::task::{JoinHandle, JoinSet};
 
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 pub type Body = BoxBody<Bytes, Error>;
-pub type Handler = Arc<dyn Fn(Request<Incoming>) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
+pub type Handler =
+    Arc<dyn Fn(Request<Incoming>) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
 
 pub const VERSION: &str = "/runtime.v1.RuntimeService/Version";
 pub const EVENTS: &str = "/runtime.v1.RuntimeService/GetContainerEvents";
@@ -79,14 +80,27 @@ pub fn endless(data: impl IntoIterator<Item = Bytes>, guard: impl Send + Sync + 
     BodyExt::boxed(StreamBody::new(stream::iter(frames).chain(tail)))
 }
 
-/// Frames, then a reset.
-pub fn torn(data: impl IntoIterator<Item = Bytes>) -> Body {
-    let frames: Vec<_> = data
-        .into_iter()
-        .map(|d| Ok(Frame::data(d)))
-        .chain([Err(Error::from("torn"))])
-        .collect();
-    BodyExt::boxed(StreamBody::new(stream::iter(frames)))
+/// Frames, then a reset when told to: hyper would throw away what it has not sent by then.
+pub fn torn(data: impl IntoIterator<Item = Bytes>, when: BoxFuture<'static, ()>) -> Body {
+    let frames: Vec<_> = data.into_iter().map(|d| Ok(Frame::data(d))).collect();
+    let tear = stream::once(when.map(|()| Err(Error::from("torn"))));
+    let body = StreamBody::new(stream::iter(frames).chain(tear));
+    // The body is Send but, because of the future, not Sync.
+    BodyExt::boxed(SyncBody(Mutex::new(Box::pin(body))))
+}
+
+struct SyncBody<B>(Mutex<std::pin::Pin<Box<B>>>);
+
+impl<B: http_body::Body> http_body::Body for SyncBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        self.get_mut().0.get_mut().unwrap().as_mut().poll_frame(cx)
+    }
 }
 
 /// An answer with a body.
@@ -98,12 +112,17 @@ pub fn reply(body: Body) -> Response<Body> {
 
 /// OK with one message.
 pub fn ok(message: &[u8]) -> Response<Body> {
-    reply(frames([framed(message)], header_map(&[("grpc-status", "0")])))
+    reply(frames(
+        [framed(message)],
+        header_map(&[("grpc-status", "0")]),
+    ))
 }
 
 /// A trailers-only answer.
 pub fn trailers_only(pairs: &[(&'static str, &str)]) -> Response<Body> {
-    let mut response = reply(BodyExt::boxed(http_body_util::Empty::new().map_err(|e| match e {})));
+    let mut response = reply(BodyExt::boxed(
+        http_body_util::Empty::new().map_err(|e| match e {}),
+    ));
     response.headers_mut().extend(header_map(pairs));
     response
 }
@@ -151,7 +170,11 @@ impl Upstream {
                 );
             }
         });
-        Self { path: path.to_owned(), calls, task }
+        Self {
+            path: path.to_owned(),
+            calls,
+            task,
+        }
     }
 
     /// Paths called so far.
@@ -212,15 +235,24 @@ impl Gate {
 }
 
 pub fn refusal(code: i32, message: &str) -> Refusal {
-    Refusal { code, message: message.to_owned() }
+    Refusal {
+        code,
+        message: message.to_owned(),
+    }
 }
 
 pub async fn forward(message: Bytes) -> Before {
-    Before::Forward { message, ticket: None }
+    Before::Forward {
+        message,
+        ticket: None,
+    }
 }
 
 pub async fn ticket(message: Bytes) -> Before {
-    Before::Forward { message, ticket: Some(Ticket(Box::new(7_u8))) }
+    Before::Forward {
+        message,
+        ticket: Some(Ticket(Box::new(7_u8))),
+    }
 }
 
 impl Interceptor for Gate {
@@ -260,14 +292,25 @@ impl Running {
         Self::on(listener, socket.to_owned(), upstream, Gate::open(), limits)
     }
 
-    fn on(listener: Listener, socket: PathBuf, upstream: &Path, gate: Gate, limits: Limits) -> Self {
+    fn on(
+        listener: Listener,
+        socket: PathBuf,
+        upstream: &Path,
+        gate: Gate,
+        limits: Limits,
+    ) -> Self {
         let metrics = Arc::new(ProxyMetrics::default());
         let proxy = Proxy::with_limits(upstream, Arc::new(gate), Arc::clone(&metrics), limits);
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(proxy.serve(listener, async {
             let _ = stopped.await;
         }));
-        Self { socket, metrics, stop, task }
+        Self {
+            socket,
+            metrics,
+            stop,
+            task,
+        }
     }
 
     pub fn counts(&self) -> ProxySnapshot {
@@ -305,7 +348,11 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let upstream = Upstream::start(&dir.path().join("containerd.sock"), handler);
         let proxy = Running::with_limits(dir.path(), &upstream.path, gate, limits);
-        Self { dir, upstream, proxy }
+        Self {
+            dir,
+            upstream,
+            proxy,
+        }
     }
 
     pub async fn client(&self) -> Client {
@@ -341,7 +388,9 @@ impl Answer {
 
     fn status(&self, name: &str) -> &str {
         let headers = self.trailers.as_ref().unwrap_or(&self.headers);
-        headers.get(name).map_or("", |value| value.to_str().unwrap())
+        headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     /// Whether it had headers alone.
@@ -411,7 +460,9 @@ impl Client {
 
     /// A call with one message.
     pub async fn unary(&mut self, path: &str, message: &[u8]) -> Answer {
-        self.send(request(path, full(framed(message)))).await.unwrap()
+        self.send(request(path, full(framed(message))))
+            .await
+            .unwrap()
     }
 }
 

@@ -125,10 +125,10 @@ impl VerifiedCollection {
         let (key_id, _) = role
             .signed
             .iter()
-            .find(|(_, key)| key == signer.key)
+            .find(|(_, by)| by == signer.key)
             .ok_or_else(|| NotaryError::DidNotSign { signer: name() })?;
         match role.targets.get(tag) {
-            Some(Some(signed)) if signed == digest => Ok(Signatory {
+            Some(Some(content)) if content == digest => Ok(Signatory {
                 role: role_name,
                 key_ids: vec![key_id.clone()],
             }),

@@ -277,7 +277,7 @@ fn is_ca(certificate: &Certificate) -> Result<bool, &'static str> {
         .is_some_and(|(_, constraints)| constraints.ca))
 }
 
-/// The common name, if there is exactly one. Any string type: Go writes `*` into a PrintableString.
+/// The common name, if there is exactly one. Any string type: Go writes `*` into a `PrintableString`.
 fn common_name(certificate: &Certificate) -> Option<&str> {
     let mut names = certificate
         .tbs_certificate
