@@ -10,8 +10,8 @@ use futures_util::stream;
 use portcullis_trust::DenialReason;
 use tokio::time::Instant;
 
-use super::create::{Judged, Named};
 use super::judge::{Matched, Subject, Trust};
+use super::named::{Judged, Named};
 use super::{Gate, names};
 use crate::containerd::{ContainerdError, CriContainer, ImageRecord};
 use crate::policy::ActivePolicy;
@@ -23,7 +23,7 @@ const MAX_PAIRS: usize = 20_000;
 /// Time for each question to containerd.
 const QUESTION: Duration = Duration::from_secs(10);
 /// Pause before a round is tried again: first, and at most.
-const RETRY: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(900));
+const RETRY: (Duration, Duration) = (Duration::from_secs(15), Duration::from_mins(15));
 
 /// What one round found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
