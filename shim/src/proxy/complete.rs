@@ -1,7 +1,7 @@
 //! A ticketed call: its answer is read and judged before the client gets it.
 //!
 //! Once such a request was sent, a container may exist, so the answer is awaited and judged even if the client goes
-//! away: the call runs as a task of its connection. PullImage is the exception: it has no deadline of its own, so the
+//! away: the call runs as a task of its connection. `PullImage` is the exception: it has no deadline of its own, so the
 //! client's cancellation is what ends it, and it goes on to containerd; the ticket is dropped. But if containerd had
 //! answered by then, [`Interceptor::after`] runs to its end here too.
 //!
