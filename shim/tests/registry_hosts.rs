@@ -2,6 +2,8 @@
 
 mod registry_common;
 
+use std::fmt::Write as _;
+
 use portcullis::registry::{Auth, ProxyConfig, Registry, RemoteError, cause};
 use portcullis_policy::Digest;
 use registry_common::pki::Ca;
@@ -26,7 +28,7 @@ fn mirrors(mirrors: &[&Server], server: &Server) -> Node {
     let node = Node::new();
     let mut toml = format!("server = '{}'\n", server.http());
     for mirror in mirrors {
-        toml.push_str(&format!("[host.'{}']\n", mirror.http()));
+        writeln!(toml, "[host.'{}']", mirror.http()).unwrap();
     }
     node.hosts("r.test", &toml);
     node
