@@ -34,31 +34,30 @@ impl Generation {
 
     /// The directory of its binaries; the reason, if this machine has none.
     pub fn binaries(self) -> Result<PathBuf, String> {
-        let places: Vec<PathBuf> = match self {
-            Self::One => vec!["/usr/bin".into()],
-            Self::Two => peers(),
+        let (place, reason) = match self {
+            Self::One => (
+                "/usr/bin".into(),
+                "containerd is not installed: run `make setup`",
+            ),
+            Self::Two => (
+                peers().join("usr/bin"),
+                "no containerd 2.x: tests/setup.sh could not get one",
+            ),
         };
-        places
-            .iter()
-            .find(|place| place.join("containerd").exists())
-            .cloned()
-            .ok_or_else(|| match self {
-                Self::One => "containerd is not installed: run `make setup`".to_owned(),
-                Self::Two => "no containerd 2.x: tests/setup.sh could not get one".to_owned(),
-            })
+        if place.join("containerd").exists() {
+            Ok(place)
+        } else {
+            Err(reason.to_owned())
+        }
     }
 }
 
-/// Where containerd 2.x may lie.
-fn peers() -> Vec<PathBuf> {
-    if let Some(peers) = std::env::var_os("PORTCULLIS_PEERS") {
-        return vec![PathBuf::from(peers).join("usr/bin")];
-    }
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    vec![
-        workspace.join("target/peers/usr/bin"),
-        PathBuf::from("/opt/peers/usr/bin"),
-    ]
+/// Where tests/setup.sh unpacks containerd 2.x.
+fn peers() -> PathBuf {
+    std::env::var_os("PORTCULLIS_PEERS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers"),
+        PathBuf::from,
+    )
 }
 
 /// The running daemon.
