@@ -4,7 +4,9 @@
 //! file by one writer thread behind a bounded queue.
 
 mod codec;
+mod error;
 mod file;
+mod health;
 mod layout;
 mod memory;
 mod records;
@@ -24,6 +26,9 @@ use portcullis_policy::load::SourceFile;
 use portcullis_trust::Timestamp;
 use portcullis_trust::evidence::{NotaryEvidence, Origin};
 use portcullis_trust::notary::NotaryMemory;
+
+pub use self::error::StoreError;
+pub use self::health::StoreHealth;
 
 use self::layout::CollectionKey;
 use self::memory::{Change, Memory};
@@ -73,76 +78,6 @@ pub struct Resolution {
     pub source: ResolutionSource,
     /// When.
     pub gathered_at: Timestamp,
-}
-
-/// The store cannot be used as asked.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Another process has it open.
-    #[error("the evidence store {path} is in use by another process")]
-    Busy {
-        /// Its path.
-        path: String,
-    },
-    /// It could not be opened or written. Memory holds what was put.
-    #[error("the evidence store {path}: {source}")]
-    Io {
-        /// Its path.
-        path: String,
-        /// The cause.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The trust data is older than what this node believed before. Nothing was changed.
-    #[error(
-        "the trust data of {gun} is older than what this node has seen, or starts from another root"
-    )]
-    Rollback {
-        /// The collection.
-        gun: String,
-    },
-    /// Larger than the store takes. Nothing was changed.
-    #[error("{what} is larger than {limit} bytes")]
-    TooLarge {
-        /// What.
-        what: &'static str,
-        /// The limit in bytes.
-        limit: usize,
-    },
-    /// Every record of the table is in use by an image on this node, and there is no room for another.
-    #[error("the table {table} of the evidence store is full of records in use")]
-    Full {
-        /// The table.
-        table: &'static str,
-    },
-}
-
-impl StoreError {
-    fn encoding(source: serde_json::Error) -> Self {
-        Self::Io {
-            path: "(encoding)".to_owned(),
-            source: source.into(),
-        }
-    }
-}
-
-/// How the store fares, for `status` and metrics.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StoreHealth {
-    /// Whether there is a file at all.
-    pub durable: bool,
-    /// Changes that are in memory and not yet on disk.
-    pub pending: usize,
-    /// Transactions that failed since start; they are tried again until they succeed.
-    pub failed: u64,
-    /// Kind of the last failure; `None` once a later write succeeded.
-    pub last_error: Option<&'static str>,
-    /// Records refused since start because their table was full of records in use.
-    pub refused: u64,
-    /// Records of the file that did not count when it was opened.
-    pub damaged_records: usize,
-    /// Where a damaged file was set aside when the store was opened.
-    pub set_aside: Option<String>,
 }
 
 #[derive(Debug)]

@@ -252,16 +252,15 @@ impl Thread {
 
     fn write(&mut self, batch: &Batch) -> Result<(), Failure> {
         let mut rewrite = batch.rewrite;
-        let database = match self.database.take() {
-            Some(database) => database,
-            None => {
-                let opened = file::open(&self.shared.path)?;
-                if let Some((place, cause)) = opened.set_aside {
-                    tracing::error!(place = %place.display(), cause, "the evidence store was damaged and set aside");
-                }
-                rewrite = true;
-                opened.database
+        let database = if let Some(database) = self.database.take() {
+            database
+        } else {
+            let opened = file::open(&self.shared.path)?;
+            if let Some((place, cause)) = opened.set_aside {
+                tracing::error!(place = %place.display(), cause, "the evidence store was damaged and set aside");
             }
+            rewrite = true;
+            opened.database
         };
         let result = if rewrite {
             self.everything()
