@@ -30,6 +30,7 @@ use portcullis_trust::notary::NotaryMemory;
 pub use self::error::StoreError;
 pub use self::health::StoreHealth;
 
+use self::file::Failure;
 use self::layout::CollectionKey;
 use self::memory::{Change, Memory};
 use self::table::Caps;
@@ -101,7 +102,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store in `dir`, setting a damaged file aside as `evidence.redb.damaged-<n>` and starting empty.
+    /// Opens the store in `dir`, setting a damaged file aside as `evidence.redb.damaged-<n>` and starting empty. Where
+    /// the file can be read but the disk takes no more bytes, the store works from memory and [`Store::health`] says so.
     ///
     /// # Errors
     /// [`StoreError::Busy`] if another process has it open, [`StoreError::Io`] for the disk and permissions: neither
@@ -111,17 +113,28 @@ impl Store {
     }
 
     fn open_with(dir: &Path, caps: Caps) -> Result<Self, StoreError> {
-        let path = file::path_in(dir).map_err(|error| file::Failure::from(error).for_path(dir))?;
-        let opened = file::open(&path).map_err(|failure| failure.for_path(&path))?;
-        let set_aside = opened.set_aside.map(|(place, cause)| {
+        let path = file::path_in(dir).map_err(|error| Failure::from(error).for_path(dir))?;
+        let (content, database, set_aside) = match file::open(&path) {
+            Ok(opened) => (opened.content, Some(opened.database), opened.set_aside),
+            // A full disk must not keep a node from starting: what is there is read, and written once there is room.
+            Err(Failure::Unwritable(cause)) => match file::read_only(&path) {
+                Ok(content) => (content, None, None),
+                Err(_) => return Err(Failure::Unwritable(cause).for_path(&path)),
+            },
+            Err(failure) => return Err(failure.for_path(&path)),
+        };
+        if database.is_none() {
+            tracing::error!(path = %path.display(), "the evidence store cannot be written: the disk is full or read-only");
+        }
+        let set_aside = set_aside.map(|(place, cause)| {
             tracing::error!(place = %place.display(), cause, "the evidence store was damaged and set aside; evidence is gathered again");
             place.display().to_string()
         });
         let mut memory = Memory::new(caps);
-        let damaged = memory.load(opened.content);
+        let damaged = memory.load(content);
         let memory = Arc::new(RwLock::new(memory));
-        let writer = Writer::start(path.clone(), Arc::clone(&memory), opened.database)
-            .map_err(|error| file::Failure::Io(error.into()).for_path(&path))?;
+        let writer = Writer::start(path.clone(), Arc::clone(&memory), database)
+            .map_err(|error| Failure::Io(error.into()).for_path(&path))?;
         let damaged_records = damaged.len();
         for (table, key, damage) in damaged {
             tracing::warn!(table = table.name(), key, %damage, "a record of the evidence store was dropped");
