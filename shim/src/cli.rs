@@ -11,6 +11,7 @@ mod completions;
 mod explain;
 mod lint;
 mod local;
+mod parts;
 mod policy;
 mod serve;
 mod status;
@@ -66,6 +67,7 @@ enum CliError {
 }
 
 impl CliError {
+    #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
     fn other(cause: impl ToString) -> Self {
         Self::Other(cause.to_string())
     }

@@ -71,7 +71,7 @@ pub(super) enum Command {
     #[command(after_help = "Examples:\n  portcullis explain -n shop nginx\n  \
             portcullis explain --local --config ./config.yaml registry.example.com/shop/web:1.4")]
     Explain(ExplainArgs),
-    /// Every image and container on this node, judged now
+    /// Every image and container on this node, judged now (not in this build)
     Audit,
     /// Health of the daemon: policy set, containerd, counters
     Status,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use portcullis_policy::{Diagnostic, Severity};
 
 use super::args::Global;
+use super::parts::GateParts;
 use super::unplugged::Unplugged;
 use super::{CliError, complain};
 use crate::admin::{Admin, AdminApi};
@@ -14,6 +15,7 @@ use crate::policy::{
     self, ActivePolicy, Contents, DirectoryReader, Loader as _, PolicyHandle, PolicySettings,
     SetLoader,
 };
+use crate::store::Store;
 use crate::telemetry::Metrics;
 
 /// The admin interface to a gate in this process. A policy that does not load is an error: the daemon may have a last
@@ -21,13 +23,18 @@ use crate::telemetry::Metrics;
 pub(super) fn admin(global: &Global, config: &Config) -> Result<Admin, CliError> {
     let policy = PolicyHandle::fixed(load(global, config)?);
     let metrics = Arc::new(Metrics::new());
-    let api = gate(config, &policy);
-    Ok(Admin::new(api, policy, metrics))
+    let parts = GateParts::new(
+        config,
+        policy.clone(),
+        Store::in_memory(),
+        metrics.clone(),
+        Arc::new(SystemClock),
+    )?;
+    Ok(Admin::new(gate(parts), policy, metrics))
 }
 
-/// THE GATE IS PLUGGED IN HERE, for `check --local`: with a store in memory, and asking no containerd.
-fn gate(config: &Config, policy: &PolicyHandle) -> Arc<dyn AdminApi> {
-    let _ = (config, policy);
+/// THE GATE IS PLUGGED IN HERE, for `check --local`.
+fn gate(_parts: GateParts) -> Arc<dyn AdminApi> {
     Arc::new(Unplugged)
 }
 

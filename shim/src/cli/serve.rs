@@ -16,15 +16,17 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::args::Global;
+use super::parts::GateParts;
 use super::unplugged::Unplugged;
 use super::{CliError, Exit};
 use crate::admin::{Admin, AdminApi, AdminServer, Limits};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
 use crate::intercept::Interceptor;
-use crate::policy::{FileLastGood, PolicyHandle, PolicyKeeper, PolicySettings, SetLoader};
+use crate::policy::{FileLastGood, PolicyKeeper, PolicySettings, SetLoader};
 use crate::proxy::notify::{self, Readiness};
 use crate::proxy::{Listener, ProxyMetrics};
+use crate::store::{Store, StoreError};
 use crate::telemetry::{self, Kind, LogGuard, Metrics};
 
 use proxy_thread::ProxyThread;
@@ -36,29 +38,18 @@ const PROXY_STOP: Duration = Duration::from_secs(4);
 /// How long anything else may take to stop.
 const STOP: Duration = Duration::from_secs(1);
 
-/// What the gate is made of, as far as it is made here.
-#[expect(dead_code, reason = "read by the gate once it is plugged in")]
-struct GateParts<'a> {
-    config: &'a Config,
-    policy: &'a PolicyHandle,
-    metrics: &'a Arc<Metrics>,
-    clock: &'a Arc<dyn Clock>,
-}
-
 /// The gate from its two sides.
 struct Gate {
     interceptor: Arc<dyn Interceptor>,
     admin: Arc<dyn AdminApi>,
 }
 
-/// THE GATE IS PLUGGED IN HERE. It opens the store and makes its clients; it runs inside the gate's runtime. Further
-/// numbers go to [`Metrics::add_source`].
-#[expect(clippy::unnecessary_wraps, reason = "opening a store can fail")]
-fn gate(_parts: &GateParts<'_>) -> Result<Gate, CliError> {
-    Ok(Gate {
+/// THE GATE IS PLUGGED IN HERE. Called inside the gate's runtime; further numbers go to [`Metrics::add_source`].
+fn gate(_parts: GateParts) -> Gate {
+    Gate {
         interceptor: Arc::new(Unplugged),
         admin: Arc::new(Unplugged),
-    })
+    }
 }
 
 pub(super) fn run(global: &Global) -> Result<Exit, CliError> {
@@ -111,12 +102,17 @@ async fn serve(config: &Config, config_path: &Path, log: &LogGuard) -> Result<Ex
     .map_err(CliError::other)?;
     metrics.add_policy(&policy);
 
-    let gate = gate(&GateParts {
+    let store = open_store(config)?;
+    let parts = GateParts::new(
         config,
-        policy: &policy,
-        metrics: &metrics,
-        clock: &clock,
-    })?;
+        policy.clone(),
+        store.clone(),
+        metrics.clone(),
+        clock,
+    )?;
+    metrics.add_store(store.clone());
+    metrics.add_registry(parts.registry.clone());
+    let gate = gate(parts);
     let proxy_metrics = Arc::new(ProxyMetrics::default());
     metrics.add_proxy(proxy_metrics.clone());
 
@@ -157,7 +153,27 @@ async fn serve(config: &Config, config_path: &Path, log: &LogGuard) -> Result<Ex
         admin.stop().await;
     }
     drop(keeper);
+    if !matches!(timeout(STOP, store.flush()).await, Ok(Ok(()))) {
+        tracing::warn!(
+            "the evidence store could not be written out; what is missing is gathered again"
+        );
+    }
     exit
+}
+
+/// The evidence store. Without a usable disk the node goes on with an empty one in memory: nothing is trusted
+/// unverified, and what is needed is gathered again (DESIGN §8).
+fn open_store(config: &Config) -> Result<Store, CliError> {
+    match Store::open(&config.state_dir) {
+        Ok(store) => Ok(store),
+        Err(error @ StoreError::Busy { .. }) => Err(CliError::Other(format!(
+            "{error}; is another portcullis running?"
+        ))),
+        Err(error) => {
+            tracing::error!(%error, "no evidence will survive a restart: the store is kept in memory");
+            Ok(Store::in_memory())
+        }
+    }
 }
 
 /// The admin server's task.
