@@ -185,11 +185,13 @@ impl Global {
         config::load_unowned(self.config.as_deref())
     }
 
-    /// Where the configuration is, or would be.
-    pub(super) fn config_path(&self) -> &Path {
-        self.config
+    /// Where the configuration is, or would be. Absolute, because what stands beside it is watched.
+    pub(super) fn config_path(&self) -> PathBuf {
+        let path = self
+            .config
             .as_deref()
-            .unwrap_or_else(|| Path::new(config::DEFAULT_PATH))
+            .unwrap_or_else(|| Path::new(config::DEFAULT_PATH));
+        std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
     }
 }
 

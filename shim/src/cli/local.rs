@@ -43,7 +43,7 @@ fn load(global: &Global, config: &Config) -> Result<ActivePolicy, CliError> {
     let clock = SystemClock;
     let settings = PolicySettings::new(
         &config.policy_dir,
-        config::bootstrap_path(global.config_path()),
+        config::bootstrap_path(&global.config_path()),
     );
     let loader = SetLoader {
         options: config.load_options(),

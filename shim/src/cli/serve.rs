@@ -66,7 +66,7 @@ pub(super) fn run(global: &Global) -> Result<Exit, CliError> {
         .enable_all()
         .build()
         .map_err(|error| CliError::Other(format!("no runtime: {error}")))?;
-    let outcome = runtime.block_on(serve(&config, global.config_path(), &log));
+    let outcome = runtime.block_on(serve(&config, &global.config_path(), &log));
     runtime.shutdown_timeout(STOP);
     if let Err(error) = &outcome {
         tracing::error!(%error, "stopped");

@@ -149,5 +149,5 @@ pub const GOOD: &str = "apiVersion: portcullis.dev/v1\nkind: ClusterImagePolicy\
     - {name: \"registry.example.com/shop/*\", policy: {deny: {reason: retired}}}\n";
 
 /// A document that does not.
-pub const BROKEN: &str = "apiVersion: portcullis.dev/v1\nkind: ClusterImagePolicy\nmetadata: {name: base}\nspec:\n  \
+pub const BROKEN: &str = "apiVersion: portcullis.dev/v1\nkind: ClusterImagePolicy\nmetadata: {name: other}\nspec:\n  \
     repositores: []\n";
