@@ -97,11 +97,6 @@ impl Pattern {
             Dialect::Portcullis => portcullis::Parts::read(&self.text)?.check(),
         }
     }
-
-    /// Bytes minus stars of the pattern, without looking at a reference.
-    pub(crate) fn weight(&self) -> usize {
-        weight(&self.canonical())
-    }
 }
 
 pub(crate) fn weight(text: &str) -> usize {

@@ -11,11 +11,11 @@ mod completions;
 mod explain;
 mod lint;
 mod local;
+mod parts;
 mod policy;
 mod serve;
 mod status;
 mod text;
-mod unplugged;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -66,6 +66,7 @@ enum CliError {
 }
 
 impl CliError {
+    #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
     fn other(cause: impl ToString) -> Self {
         Self::Other(cause.to_string())
     }

@@ -8,7 +8,6 @@ mod error;
 mod field;
 mod load;
 mod notary;
-mod registry;
 mod snapshotters;
 
 use std::path::{Path, PathBuf};
@@ -18,10 +17,11 @@ use portcullis_policy::load::LoadOptions;
 use portcullis_policy::model::Mode;
 use serde::Deserialize;
 
+use crate::registry::RegistryConfig;
+
 pub use error::ConfigError;
 pub use load::{DEFAULT_PATH, load, load_unowned, parse};
 pub use notary::NotaryEntry;
-pub use registry::{CredentialProvidersConfig, CredentialsConfig, RegistryConfig};
 pub use snapshotters::LazySnapshotters;
 
 /// The node's configuration. [`Config::default`] is what an absent file means.

@@ -4,6 +4,7 @@
 //! prove anything.
 
 mod channel;
+mod content;
 mod core;
 mod cri;
 mod image;

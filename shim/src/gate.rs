@@ -11,7 +11,9 @@ mod handle;
 mod heal;
 mod judge;
 mod judge_image;
+mod judge_pull;
 mod judged;
+mod named;
 mod names;
 mod pod;
 mod pull;
@@ -22,6 +24,7 @@ mod sandbox;
 mod snapshot;
 mod start;
 mod tag;
+mod time;
 mod warm;
 
 use std::sync::Arc;
@@ -46,8 +49,9 @@ use create::CreateTicket;
 use flight::Flights;
 use gather::{CollectionKey, Gathered};
 use heal::{HealKey, Healed};
+use judge_pull::{PullKey, PullVerdict};
 use judged::JudgedContainers;
-use pull::{PullKey, PullTicket, PullVerdict};
+use pull::PullTicket;
 use sandbox::SandboxTicket;
 use tag::TagMoves;
 
@@ -80,7 +84,6 @@ pub struct Gate {
 
 struct Inner {
     parts: Parts,
-    tasks: TaskTracker,
     pulls: Flights<PullKey, PullVerdict>,
     collections: Flights<CollectionKey, Gathered>,
     heals: Flights<HealKey, Healed>,
@@ -103,10 +106,9 @@ impl Gate {
                 parts,
                 pulls: Flights::new(tasks.clone()),
                 collections: Flights::new(tasks.clone()),
-                heals: Flights::new(tasks.clone()),
+                heals: Flights::new(tasks),
                 judged: JudgedContainers::default(),
                 tags: TagMoves::default(),
-                tasks,
             }),
         }
     }

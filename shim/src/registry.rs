@@ -68,7 +68,7 @@ pub struct Manifest {
 }
 
 /// `User-Agent` of every request.
-const USER_AGENT: &str = concat!("portcullis/", env!("CARGO_PKG_VERSION"));
+pub(crate) const USER_AGENT: &str = concat!("portcullis/", env!("CARGO_PKG_VERSION"));
 
 /// The registry client. Cheap to clone; clones share connections, tokens and circuit breakers.
 #[derive(Debug, Clone)]

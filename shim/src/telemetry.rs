@@ -7,6 +7,7 @@ pub mod audit;
 mod format;
 mod labels;
 pub mod metrics;
+mod parts;
 mod source;
 mod writer;
 

@@ -106,7 +106,7 @@ async fn the_snapshot_a_container_runs_on_stands_on_the_chain_id_that_was_proved
         node.import(&layout.archive(node.dir.path()));
         let mut runtime = runtime(&node).await;
         let id = app.config.to_string();
-        let (pod, container) = run(&mut runtime, &id, "said:1").await;
+        let (pod, container) = Box::pin(run(&mut runtime, &id, "said:1")).await;
 
         let link = client
             .prove(&app.manifest, deadline())

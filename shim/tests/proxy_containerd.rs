@@ -51,17 +51,15 @@ impl Containerd {
     /// Waits until CRI answers.
     async fn ready(&mut self, dir: &Path) {
         for _ in 0..600 {
-            if self.socket.exists() {
-                if let Ok(stream) = std::os::unix::net::UnixStream::connect(&self.socket) {
-                    let mut client = Client::over(stream).await;
-                    let call = request(VERSION, full(framed(b"")));
-                    if client
-                        .send(call)
-                        .await
-                        .is_ok_and(|answer| answer.code() == 0)
-                    {
-                        return;
-                    }
+            if let Ok(stream) = std::os::unix::net::UnixStream::connect(&self.socket) {
+                let mut client = Client::over(stream).await;
+                let call = request(VERSION, full(framed(b"")));
+                if client
+                    .send(call)
+                    .await
+                    .is_ok_and(|answer| answer.code() == 0)
+                {
+                    return;
                 }
             }
             assert!(self.child.try_wait().unwrap().is_none(), "{}", log(dir));
@@ -189,17 +187,14 @@ async fn what_is_not_grpc_gets_the_status_of_a_current_containerd() {
                 _ => assert!(answer.http.is_client_error()),
             }
         }
-        // A compressed gated request: containerd's code, without asking it.
+        // 1.6 has no decompressor; 2.x inflates, so what the gate cannot read must not reach it.
         let gzip = || {
             let mut call = request(PULL, full(frame_with(1, 3, b"abc")));
             call.headers_mut()
                 .insert("grpc-encoding", "gzip".parse().unwrap());
             call
         };
-        assert_eq!(
-            direct.send(gzip()).await.unwrap().code(),
-            code::UNIMPLEMENTED
-        );
+        assert_ne!(direct.send(gzip()).await.unwrap().code(), code::OK);
         assert_eq!(
             through.send(gzip()).await.unwrap().code(),
             code::UNIMPLEMENTED

@@ -345,6 +345,29 @@ async fn five_failures_open_the_circuit_and_a_probe_after_thirty_seconds_closes_
 }
 
 #[tokio::test]
+async fn callers_in_a_hurry_do_not_open_the_circuit() {
+    let server = Server::start_async(None, |seen| async move {
+        if seen.method == "HEAD" {
+            std::future::pending::<()>().await;
+        }
+        Reply::manifest()
+    })
+    .await;
+    let registry = Node::serving(&server).registry();
+    for _ in 0..6 {
+        let deadline = tokio::time::Instant::now() + Duration::from_millis(20);
+        let result = registry
+            .head(&reference("r.test/app"), &Auth::Anonymous, deadline)
+            .await;
+        assert!(
+            matches!(result, Err(RemoteError::Timeout { .. })),
+            "{result:?}"
+        );
+    }
+    assert!(get(&registry).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_404_never_opens_the_circuit() {
     let server = Server::start(|_| Reply::status(404)).await;
     let registry = Node::serving(&server).registry();

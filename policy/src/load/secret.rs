@@ -113,7 +113,7 @@ impl Secrets {
 
     /// The Secret that a policy of `scope` calls `name`.
     ///
-    /// For an ImagePolicy it is in the policy's namespace. For a ClusterImagePolicy, Portieris looks in the namespace of
+    /// For an `ImagePolicy` it is in the policy's namespace. For a `ClusterImagePolicy`, Portieris looks in the namespace of
     /// the workload, so that whoever can write Secrets there chooses the keys that the cluster's policy trusts. A node
     /// cannot copy that: here it may be in any one namespace, and several of one name must say the same.
     pub(super) fn find(

@@ -20,7 +20,7 @@ use super::route::Endpoint;
 /// Largest answer read.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 /// How long a daemon may take: longer than it allows itself.
-const DEADLINE: Duration = Duration::from_secs(180);
+const DEADLINE: Duration = Duration::from_mins(3);
 
 /// Why the daemon gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -150,6 +150,7 @@ impl AdminClient {
         }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "for errors as they come")]
     fn broken(&self, cause: impl ToString) -> ClientError {
         ClientError::Broken {
             path: self.path.clone(),

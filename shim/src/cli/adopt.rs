@@ -1,5 +1,7 @@
 //! `portcullis adopt`.
 
+use std::fmt::Write as _;
+
 use super::args::{AdoptArgs, Global};
 use super::text::{Style, plain};
 use super::{CliError, Exit, answer, ask};
@@ -22,10 +24,7 @@ fn render(report: &AdoptReport, style: Style) -> String {
         style.good("adopted")
     );
     for digest in &report.digests {
-        out.push_str(&format!(
-            "  {digest} counts as from {}\n",
-            report.repository
-        ));
+        writeln!(out, "  {digest} counts as from {}", report.repository).ok();
     }
     out
 }

@@ -71,7 +71,7 @@ pub(super) enum Command {
     #[command(after_help = "Examples:\n  portcullis explain -n shop nginx\n  \
             portcullis explain --local --config ./config.yaml registry.example.com/shop/web:1.4")]
     Explain(ExplainArgs),
-    /// Every image and container on this node, judged now
+    /// Every image and container on this node, judged now (not in this build)
     Audit,
     /// Health of the daemon: policy set, containerd, counters
     Status,
@@ -185,11 +185,13 @@ impl Global {
         config::load_unowned(self.config.as_deref())
     }
 
-    /// Where the configuration is, or would be.
-    pub(super) fn config_path(&self) -> &Path {
-        self.config
+    /// Where the configuration is, or would be. Absolute, because what stands beside it is watched.
+    pub(super) fn config_path(&self) -> PathBuf {
+        let path = self
+            .config
             .as_deref()
-            .unwrap_or_else(|| Path::new(config::DEFAULT_PATH))
+            .unwrap_or_else(|| Path::new(config::DEFAULT_PATH));
+        std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
     }
 }
 

@@ -1,5 +1,7 @@
 //! `portcullis explain`.
 
+use std::fmt::Write as _;
+
 use portcullis_policy::model::{Mode, Scope, TagRule};
 
 use super::args::{ExplainArgs, Global};
@@ -48,20 +50,24 @@ fn render(report: &ExplainReport, all: bool, style: Style) -> String {
     );
     let mut out = head.render(0);
     for place in &report.bootstrap {
-        out.push_str(&format!(
+        write!(
+            out,
             "\n{} by the bootstrap list: {place}\n",
             style.good("always allowed")
-        ));
+        )
+        .ok();
     }
     if !report.rules.iter().any(|rule| rule.standing == "chosen") {
-        out.push_str(&format!(
+        write!(
+            out,
             "\n{}: no rule matches, so the image is {}\n",
             style.bad("no rule"),
             match report.node_mode {
                 Mode::Enforce => "denied",
                 Mode::Audit => "let through and logged (the node is in audit mode)",
             }
-        ));
+        )
+        .ok();
     }
     let mut hidden = 0;
     for rule in &report.rules {

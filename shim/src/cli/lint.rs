@@ -1,5 +1,8 @@
 //! `portcullis policy lint`: says about files what the daemon would say.
 
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +17,9 @@ use super::{CliError, Exit, answer};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::policy::safe_file::{self, SafeFileError};
-use crate::policy::{Contents, DirectoryReader, Loader, PolicySettings, SetLoader, is_policy_name};
+use crate::policy::{
+    Contents, DirectoryReader, KEYS, Loader, PolicySettings, SetLoader, is_key_name, is_policy_name,
+};
 
 /// Largest file read; the daemon's cap for a whole set.
 const MAX_BYTES: u64 = 32 * 1024 * 1024;
@@ -33,6 +38,8 @@ struct LintReport {
 struct Input {
     files: Vec<SourceFile>,
     bootstrap: Option<SourceFile>,
+    /// Name in the set to the path as it was given.
+    shown: BTreeMap<String, String>,
 }
 
 pub(super) fn run(global: &Global, args: &LintArgs) -> Result<Exit, CliError> {
@@ -71,6 +78,11 @@ fn lint(loader: &dyn Loader, input: &Input) -> LintReport {
             None
         }
     };
+    for diagnostic in &mut diagnostics {
+        if let Some(path) = input.shown.get(&*diagnostic.span.file) {
+            diagnostic.span.file = path.as_str().into();
+        }
+    }
     diagnostics.sort_by(|a, b| a.span.cmp(&b.span));
     let of = |severity| {
         diagnostics
@@ -87,29 +99,20 @@ fn lint(loader: &dyn Loader, input: &Input) -> LintReport {
     }
 }
 
-/// All paths as one set, named as they were given.
+/// All paths as one set. Files are named relative to their directory, as documents name their keys.
 fn gather(paths: &[PathBuf], config: &Config) -> Result<Input, CliError> {
     let mut input = Input::default();
     for path in paths {
         let metadata = fs::metadata(path).map_err(|error| failed(path, &error.into()))?;
         if !metadata.is_dir() {
-            add_file(path, &mut input)?;
+            add_file(path, "", &mut input)?;
         } else if same(path, &config.policy_dir) {
             add_policy_dir(path, &mut input)?;
         } else {
-            let mut names: Vec<_> = fs::read_dir(path)
-                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                .map_err(|error| failed(path, &error.into()))?
-                .into_iter()
-                .map(|entry| entry.file_name())
-                .filter(|name| is_policy_name(name))
-                .collect();
-            names.sort();
-            for name in names {
-                let file = path.join(name);
-                if !file.is_dir() {
-                    add_file(&file, &mut input)?;
-                }
+            add_dir(path, "", is_policy_name, &mut input)?;
+            let keys = path.join(KEYS);
+            if keys.is_dir() {
+                add_dir(&keys, "keys/", is_key_name, &mut input)?;
             }
         }
     }
@@ -123,32 +126,66 @@ fn add_policy_dir(path: &Path, input: &mut Input) -> Result<(), CliError> {
         .read(&SystemClock)
         .map_err(|error| CliError::Other(format!("{}: {error}", error.path().display())))?;
     if let Contents::Files(files) = contents {
-        input.files.extend(files.into_iter().map(|file| SourceFile {
-            name: path.join(&file.name).display().to_string(),
-            ..file
-        }));
+        for file in files {
+            let shown = path.join(&file.name);
+            input.add(file, &shown);
+        }
     }
     Ok(())
 }
 
+/// Reads a folder of a checkout.
+fn add_dir(
+    path: &Path,
+    prefix: &str,
+    wanted: fn(&OsStr) -> bool,
+    input: &mut Input,
+) -> Result<(), CliError> {
+    let mut files: Vec<_> = fs::read_dir(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| failed(path, &error.into()))?
+        .into_iter()
+        .filter(|entry| wanted(&entry.file_name()))
+        .map(|entry| entry.path())
+        .filter(|file| !file.is_dir())
+        .collect();
+    files.sort();
+    files
+        .iter()
+        .try_for_each(|file| add_file(file, prefix, input))
+}
+
 /// Reads any file. In a checkout owners and modes mean nothing, so none is handed on.
-fn add_file(path: &Path, input: &mut Input) -> Result<(), CliError> {
+fn add_file(path: &Path, prefix: &str, input: &mut Input) -> Result<(), CliError> {
     let read = safe_file::read_unowned(path, MAX_BYTES).map_err(|error| failed(path, &error))?;
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let file = SourceFile {
-        name: path.display().to_string(),
+        name: format!("{prefix}{name}"),
         bytes: read.bytes,
         mode: None,
     };
-    if path
-        .file_name()
-        .is_some_and(|name| name == "bootstrap.yaml")
-        && input.bootstrap.is_none()
-    {
-        input.bootstrap = Some(file);
-    } else {
-        input.files.push(file);
-    }
+    input.add(file, path);
     Ok(())
+}
+
+impl Input {
+    /// Adds a file; one that is named like another keeps its whole path as its name.
+    fn add(&mut self, mut file: SourceFile, path: &Path) {
+        let shown = path.display().to_string();
+        if file.name == "bootstrap.yaml" && self.bootstrap.is_none() {
+            file.name = shown;
+            self.bootstrap = Some(file);
+            return;
+        }
+        if self.shown.contains_key(&file.name) {
+            file.name.clone_from(&shown);
+        }
+        self.shown.insert(file.name.clone(), shown);
+        self.files.push(file);
+    }
 }
 
 fn same(a: &Path, b: &Path) -> bool {
@@ -174,25 +211,32 @@ fn render(report: &LintReport, style: Style) -> String {
         };
         let place = style.strong(&plain(&place));
         let message = plain(&diagnostic.message);
-        out.push_str(&format!("{place}: {word} {message}"));
+        write!(out, "{place}: {word} {message}").ok();
         if !span.path.is_empty() {
             out.push_str(&style.dim(&format!(" [{}]", plain(&span.path))));
         }
         out.push('\n');
     }
     let files = count(report.files, "file");
-    out.push_str(&match report.rules {
+    match report.rules {
         Some(rules) if report.errors == 0 => {
-            format!("{}: {files}, {}", style.good("ok"), count(rules, "rule"))
+            write!(
+                out,
+                "{}: {files}, {}",
+                style.good("ok"),
+                count(rules, "rule")
+            )
         }
-        _ => format!(
+        _ => write!(
+            out,
             "{}: {files}, {}",
             style.bad("refused"),
             count(report.errors, "error")
         ),
-    });
+    }
+    .ok();
     if report.warnings > 0 {
-        out.push_str(&format!(", {}", count(report.warnings, "warning")));
+        write!(out, ", {}", count(report.warnings, "warning")).ok();
     }
     out.push('\n');
     out
@@ -232,13 +276,15 @@ mod tests {
         for name in ["b.yaml", "a.json", ".x.yaml", "README.md", "bootstrap.yaml"] {
             fs::write(dir.path().join(name), "").unwrap();
         }
+        fs::create_dir(dir.path().join("keys")).unwrap();
+        fs::write(dir.path().join("keys/shop.pub"), "").unwrap();
         let input = gather(&[dir.path().to_owned()], &Config::default()).unwrap_or_default();
-        let names: Vec<_> = input
-            .files
-            .iter()
-            .filter_map(|file| file.name.rsplit('/').next())
-            .collect();
-        assert_eq!(names, ["a.json", "b.yaml"]);
+        let names: Vec<_> = input.files.iter().map(|file| file.name.as_str()).collect();
+        assert_eq!(names, ["a.json", "b.yaml", "keys/shop.pub"]);
+        assert_eq!(
+            input.shown["keys/shop.pub"],
+            dir.path().join("keys/shop.pub").display().to_string()
+        );
         assert!(input.bootstrap.is_some());
     }
 }

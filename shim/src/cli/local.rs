@@ -5,15 +5,17 @@ use std::sync::Arc;
 use portcullis_policy::{Diagnostic, Severity};
 
 use super::args::Global;
-use super::unplugged::Unplugged;
+use super::parts::parts;
 use super::{CliError, complain};
-use crate::admin::{Admin, AdminApi};
+use crate::admin::Admin;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
+use crate::gate::Gate;
 use crate::policy::{
     self, ActivePolicy, Contents, DirectoryReader, Loader as _, PolicyHandle, PolicySettings,
     SetLoader,
 };
+use crate::store::Store;
 use crate::telemetry::Metrics;
 
 /// The admin interface to a gate in this process. A policy that does not load is an error: the daemon may have a last
@@ -21,14 +23,14 @@ use crate::telemetry::Metrics;
 pub(super) fn admin(global: &Global, config: &Config) -> Result<Admin, CliError> {
     let policy = PolicyHandle::fixed(load(global, config)?);
     let metrics = Arc::new(Metrics::new());
-    let api = gate(config, &policy);
-    Ok(Admin::new(api, policy, metrics))
-}
-
-/// THE GATE IS PLUGGED IN HERE, for `check --local`: with a store in memory, and asking no containerd.
-fn gate(config: &Config, policy: &PolicyHandle) -> Arc<dyn AdminApi> {
-    let _ = (config, policy);
-    Arc::new(Unplugged)
+    let parts = parts(
+        config,
+        policy.clone(),
+        Store::in_memory(),
+        metrics.clone(),
+        Arc::new(SystemClock),
+    )?;
+    Ok(Admin::new(Arc::new(Gate::new(parts)), policy, metrics))
 }
 
 /// Loads policy and bootstrap list as the daemon would.
@@ -36,7 +38,7 @@ fn load(global: &Global, config: &Config) -> Result<ActivePolicy, CliError> {
     let clock = SystemClock;
     let settings = PolicySettings::new(
         &config.policy_dir,
-        config::bootstrap_path(global.config_path()),
+        config::bootstrap_path(&global.config_path()),
     );
     let loader = SetLoader {
         options: config.load_options(),

@@ -12,19 +12,20 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::args::Global;
-use super::unplugged::Unplugged;
+use super::parts::parts;
 use super::{CliError, Exit};
-use crate::admin::{Admin, AdminApi, AdminServer, Limits};
+use crate::admin::{Admin, AdminServer, Limits};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
-use crate::intercept::Interceptor;
-use crate::policy::{FileLastGood, PolicyHandle, PolicyKeeper, PolicySettings, SetLoader};
+use crate::gate::{Gate, GateHandle};
+use crate::policy::{FileLastGood, PolicyKeeper, PolicySettings, SetLoader};
 use crate::proxy::notify::{self, Readiness};
 use crate::proxy::{Listener, ProxyMetrics};
+use crate::store::{Store, StoreError};
 use crate::telemetry::{self, Kind, LogGuard, Metrics};
 
 use proxy_thread::ProxyThread;
@@ -36,29 +37,24 @@ const PROXY_STOP: Duration = Duration::from_secs(4);
 /// How long anything else may take to stop.
 const STOP: Duration = Duration::from_secs(1);
 
-/// What the gate is made of, as far as it is made here.
-#[expect(dead_code, reason = "read by the gate once it is plugged in")]
-struct GateParts<'a> {
-    config: &'a Config,
-    policy: &'a PolicyHandle,
-    metrics: &'a Arc<Metrics>,
-    clock: &'a Arc<dyn Clock>,
-}
+/// The gate's tasks: its calls, its clock, its evidence. They end with this.
+struct GateTasks(JoinSet<()>);
 
-/// The gate from its two sides.
-struct Gate {
-    interceptor: Arc<dyn Interceptor>,
-    admin: Arc<dyn AdminApi>,
-}
+impl GateTasks {
+    fn start(gate: &Gate, calls: impl Future<Output = ()> + Send + 'static) -> Self {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(calls);
+        let (time, warm) = (gate.clone(), gate.clone());
+        tasks.spawn(async move { time.keep_time().await });
+        tasks.spawn(async move { warm.keep_warm().await });
+        Self(tasks)
+    }
 
-/// THE GATE IS PLUGGED IN HERE. It opens the store and makes its clients; it runs inside the gate's runtime. Further
-/// numbers go to [`Metrics::add_source`].
-#[expect(clippy::unnecessary_wraps, reason = "opening a store can fail")]
-fn gate(_parts: &GateParts<'_>) -> Result<Gate, CliError> {
-    Ok(Gate {
-        interceptor: Arc::new(Unplugged),
-        admin: Arc::new(Unplugged),
-    })
+    /// Answers that are being judged get a moment; whatever they leave undone is judged again at the next start.
+    async fn stop(mut self) {
+        timeout(STOP, self.0.join_next()).await.ok();
+        self.0.shutdown().await;
+    }
 }
 
 pub(super) fn run(global: &Global) -> Result<Exit, CliError> {
@@ -75,7 +71,7 @@ pub(super) fn run(global: &Global) -> Result<Exit, CliError> {
         .enable_all()
         .build()
         .map_err(|error| CliError::Other(format!("no runtime: {error}")))?;
-    let outcome = runtime.block_on(serve(&config, global.config_path(), &log));
+    let outcome = runtime.block_on(serve(&config, &global.config_path(), &log));
     runtime.shutdown_timeout(STOP);
     if let Err(error) = &outcome {
         tracing::error!(%error, "stopped");
@@ -111,18 +107,25 @@ async fn serve(config: &Config, config_path: &Path, log: &LogGuard) -> Result<Ex
     .map_err(CliError::other)?;
     metrics.add_policy(&policy);
 
-    let gate = gate(&GateParts {
+    let store = open_store(config)?;
+    let parts = parts(
         config,
-        policy: &policy,
-        metrics: &metrics,
-        clock: &clock,
-    })?;
+        policy.clone(),
+        store.clone(),
+        metrics.clone(),
+        clock,
+    )?;
+    metrics.add_store(store.clone());
+    metrics.add_registry(parts.registry.clone());
+    let gate = Gate::new(parts);
+    let (handle, calls) = GateHandle::new(gate.clone());
+    let tasks = GateTasks::start(&gate, calls);
     let proxy_metrics = Arc::new(ProxyMetrics::default());
     metrics.add_proxy(proxy_metrics.clone());
 
-    let admin = AdminTask::start(config, Admin::new(gate.admin, policy.clone(), metrics));
+    let admin = AdminTask::start(config, Admin::new(Arc::new(gate), policy.clone(), metrics));
     let listening = readiness.part("proxy");
-    let mut proxy = ProxyThread::start(config, gate.interceptor, proxy_metrics, listening)
+    let mut proxy = ProxyThread::start(config, Arc::new(handle), proxy_metrics, listening)
         .map_err(CliError::Other)?;
     readiness.started();
 
@@ -156,8 +159,29 @@ async fn serve(config: &Config, config_path: &Path, log: &LogGuard) -> Result<Ex
     if let Some(admin) = admin {
         admin.stop().await;
     }
+    tasks.stop().await;
     drop(keeper);
+    if !matches!(timeout(STOP, store.flush()).await, Ok(Ok(()))) {
+        tracing::warn!(
+            "the evidence store could not be written out; what is missing is gathered again"
+        );
+    }
     exit
+}
+
+/// The evidence store. Without a usable disk the node goes on with an empty one in memory: nothing is trusted
+/// unverified, and what is needed is gathered again (DESIGN §8).
+fn open_store(config: &Config) -> Result<Store, CliError> {
+    match Store::open(&config.state_dir) {
+        Ok(store) => Ok(store),
+        Err(error @ StoreError::Busy { .. }) => Err(CliError::Other(format!(
+            "{error}; is another portcullis running?"
+        ))),
+        Err(error) => {
+            tracing::error!(%error, "no evidence will survive a restart: the store is kept in memory");
+            Ok(Store::in_memory())
+        }
+    }
 }
 
 /// The admin server's task.

@@ -11,7 +11,7 @@ use super::duration;
 /// Shortest budget: less could not reach any registry.
 const MIN_BUDGET: Duration = Duration::from_millis(100);
 /// Longest budget: kubelet's default `runtimeRequestTimeout`, after which nobody waits for the answer.
-const MAX_BUDGET: Duration = Duration::from_secs(120);
+const MAX_BUDGET: Duration = Duration::from_mins(2);
 
 /// An absolute path: a daemon's working directory means nothing to the person who wrote the file.
 pub(super) fn absolute_path<'de, D: Deserializer<'de>>(input: D) -> Result<PathBuf, D::Error> {

@@ -30,20 +30,18 @@ impl Gate {
             }
         };
         let source = ResolutionSource::Registry;
-        match digest {
-            Some(digest) => forward_by_digest(&message, subject, digest, source, false),
-            None => {
-                let ticket = PullTicket {
-                    subject,
-                    digest: None,
-                    source,
-                    enforced: false,
-                };
-                Before::Forward {
-                    message,
-                    ticket: Some(Ticket(Box::new(ticket))),
-                }
-            }
+        if let Some(digest) = digest {
+            return forward_by_digest(&message, subject, digest, source, false);
+        }
+        let ticket = PullTicket {
+            subject,
+            digest: None,
+            source,
+            enforced: false,
+        };
+        Before::Forward {
+            message,
+            ticket: Some(Ticket(Box::new(ticket))),
         }
     }
 }

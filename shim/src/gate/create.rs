@@ -1,25 +1,21 @@
 //! CreateContainer: the second, full check. What is forwarded is the image ID that was judged; afterwards the snapshot is
 //! compared, and a container that runs something else is removed.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use portcullis_policy::Digest;
 use portcullis_policy::model::Mode;
 use portcullis_proto::cri::{CreateContainerRequest, CreateContainerResponse, ImageSpec, path};
 use portcullis_proto::{code, wire};
 use prost::Message as _;
 use tokio::time::Instant;
 
-use super::judge::Subject;
-use super::judge_image::ImageVerdict;
+use super::named::{Judged, Named};
 use super::record::{Event, Outcome, Pod};
 use super::snapshot::Snapshot;
-use super::{Gate, names, refusal};
+use super::{Gate, refusal};
 use crate::containerd::{ContainerdError, Sandbox};
 use crate::intercept::{After, Before, Refusal, Reply, Ticket};
-use crate::policy::ActivePolicy;
 use crate::store::Link;
 
 /// Time for removing a container that must not stay.
@@ -34,34 +30,6 @@ pub(super) struct CreateTicket {
     pub record: Option<String>,
     pub image: String,
     pub enforced: bool,
-}
-
-/// How an image is named by a create: the reference policy applies to, and the ID.
-pub(super) struct Named {
-    /// `None`: a bare ID that no reference came with.
-    pub reference: Option<String>,
-    /// The string to resolve at containerd for the ID.
-    pub image: String,
-}
-
-impl Named {
-    /// CONTRACTS §2: `user_specified_image`; else `image` if it is a name; else a bare ID.
-    pub(super) fn of(spec: &ImageSpec) -> Self {
-        let image = spec.image.clone();
-        let reference = if !spec.user_specified_image.is_empty() {
-            Some(spec.user_specified_image.clone())
-        } else if names::image_id(&image).is_some() {
-            None
-        } else {
-            Some(image.clone())
-        };
-        Self { reference, image }
-    }
-
-    /// For messages and audit lines.
-    pub(super) fn label(&self) -> &str {
-        self.reference.as_deref().unwrap_or(&self.image)
-    }
 }
 
 impl Gate {
@@ -117,7 +85,7 @@ impl Gate {
             );
             self.record(
                 &self.inner.parts.policy.current(),
-                event,
+                event.volume(),
                 &Outcome::unusable(&text, false),
             );
             return Before::Refuse(refusal::policy_says_no(&text));
@@ -155,7 +123,19 @@ impl Gate {
                 self.record(&active, event, &outcome);
                 Before::Refuse(refusal)
             }
-            Err(error) => Before::Refuse(refusal::containerd(&error)),
+            Err(error) => self.without_verdict(message, refusal::containerd(&error)),
+        }
+    }
+
+    /// containerd did not say what a verdict needs: refused, but audit mode breaks nothing that worked without us.
+    pub(super) fn without_verdict(&self, message: Bytes, refusal: Refusal) -> Before {
+        if self.inner.parts.policy.current().policy.node_mode == Mode::Enforce {
+            return Before::Refuse(refusal);
+        }
+        tracing::warn!(text = refusal.message, "audit: the call would be refused");
+        Before::Forward {
+            message,
+            ticket: None,
         }
     }
 
@@ -238,134 +218,6 @@ impl Gate {
         Err(refused)
     }
 
-    /// Judges what a create or a start names, in the sandbox's namespace.
-    pub(super) async fn judge_named(
-        &self,
-        namespace: &str,
-        named: &Named,
-        deadline: Instant,
-    ) -> Result<Judged, ContainerdError> {
-        let active = self.inner.parts.policy.current();
-        let audit = active.policy.node_mode == Mode::Audit;
-        let subject_of = |text: &str| {
-            let reference = names::parse(text).ok()?;
-            Some(Subject {
-                active: active.clone(),
-                namespace: Some(namespace.to_owned()),
-                reference,
-            })
-        };
-        let refuse = |text: String| {
-            let outcome = Outcome::unusable(&text, false);
-            Ok(Judged::Refused {
-                active: active.clone(),
-                outcome,
-                refusal: refusal::policy_says_no(&text),
-            })
-        };
-        let unchanged = |text: String| {
-            Ok(Judged::Unchanged {
-                active: active.clone(),
-                outcome: Outcome::unusable(&text, true),
-            })
-        };
-        if let Some(Err(error)) = named.reference.as_deref().map(names::parse) {
-            let text = names::unusable(Some(namespace), &error);
-            return if audit && !names::never_excused(&error) {
-                unchanged(text)
-            } else {
-                refuse(text)
-            };
-        }
-        let Some(id) = self.id_of(&named.image, deadline).await? else {
-            let text = format!("the image {} is not on this node", named.image);
-            return if audit { unchanged(text) } else { refuse(text) };
-        };
-        let (record, verdict) = match &named.reference {
-            Some(text) => {
-                let Some(subject) = subject_of(text) else {
-                    return refuse(format!("{text} cannot be judged"));
-                };
-                let verdict = self.judge_image(&subject, &id, deadline).await?;
-                (subject.reference.tag_record_name(), verdict)
-            }
-            None => match self
-                .judge_bare_id(subject_of, Some(namespace), &id, deadline)
-                .await?
-            {
-                Some(verdict) => (None, verdict),
-                None => {
-                    let text = format!(
-                        "namespace {namespace} may not run image ID {id}: no reference to it was ever accepted for this \
-                         namespace; name the image by repository and digest"
-                    );
-                    return if audit { unchanged(text) } else { refuse(text) };
-                }
-            },
-        };
-        let outcome = Outcome::of_image(&verdict);
-        let mode = verdict.mode();
-        match verdict {
-            ImageVerdict::Run { link, .. } => Ok(Judged::Run {
-                active,
-                outcome,
-                link,
-                enforced: mode == Mode::Enforce,
-                record,
-            }),
-            _ if mode == Mode::Audit => {
-                match self.links_to(&id, deadline).await?.into_iter().next() {
-                    Some(link) => Ok(Judged::Run {
-                        active,
-                        outcome,
-                        link,
-                        enforced: false,
-                        record,
-                    }),
-                    None => Ok(Judged::Unchanged { active, outcome }),
-                }
-            }
-            ImageVerdict::Deny { decision } => {
-                let refusal = match &decision.denial {
-                    Some(denial) => refusal::denied(denial),
-                    None => refusal::policy_says_no("the image was refused"),
-                };
-                Ok(Judged::Refused {
-                    active,
-                    outcome,
-                    refusal,
-                })
-            }
-            ImageVerdict::Undecided { failure, .. } => {
-                let refusal = refusal::unhealed(namespace, named.label(), &failure);
-                Ok(Judged::Refused {
-                    active,
-                    outcome,
-                    refusal,
-                })
-            }
-        }
-    }
-
-    /// The image ID behind what a request says: an ID that the node has, or what containerd resolves a name to. Only a claim:
-    /// what runs is compared afterwards.
-    async fn id_of(
-        &self,
-        image: &str,
-        deadline: Instant,
-    ) -> Result<Option<Digest>, ContainerdError> {
-        let found = self
-            .inner
-            .parts
-            .containerd
-            .image_status(image, deadline)
-            .await?;
-        let claimed = names::image_id(image);
-        Ok(found
-            .map(|found| found.id)
-            .filter(|id| claimed.is_none_or(|claimed| claimed == *id)))
-    }
-
     /// The sandbox as recorded when it was made, else as containerd says (rule 5).
     pub(super) async fn sandbox_of(
         &self,
@@ -381,29 +233,6 @@ impl Gate {
         }
         Ok(found)
     }
-}
-
-/// What became of a create or a start.
-pub(super) enum Judged {
-    /// This image runs; `record`: the tag record its reference stands for.
-    Run {
-        active: Arc<ActivePolicy>,
-        outcome: Outcome,
-        link: Link,
-        enforced: bool,
-        record: Option<String>,
-    },
-    /// Audit: forwarded as it came, because no image could be judged.
-    Unchanged {
-        active: Arc<ActivePolicy>,
-        outcome: Outcome,
-    },
-    /// Refused.
-    Refused {
-        active: Arc<ActivePolicy>,
-        outcome: Outcome,
-        refusal: Refusal,
-    },
 }
 
 /// The sandbox_config of a create is only a claim; one that contradicts the sandbox is an attack or a bug.

@@ -212,7 +212,7 @@ impl Gate {
         image: &Digest,
         deadline: Instant,
     ) -> Option<ImageVerdict> {
-        let remembered = self.remembered_elsewhere(subject, image).await?;
+        let remembered = self.remembered_elsewhere(subject, image)?;
         let shown = self.inner.parts.store.links_to(image);
         let user = &shown.first()?.user;
         for link in remembered {
@@ -235,7 +235,7 @@ impl Gate {
         None
     }
 
-    async fn remembered_elsewhere(&self, subject: &Subject, image: &Digest) -> Option<Vec<Link>> {
+    fn remembered_elsewhere(&self, subject: &Subject, image: &Digest) -> Option<Vec<Link>> {
         if subject.reference.digest().is_some() {
             return None;
         }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::Gate;
 use super::judge_image::ImageVerdict;
-use super::pull::PullVerdict;
+use super::judge_pull::PullVerdict;
 use crate::containerd::Sandbox;
 use crate::policy::ActivePolicy;
 use crate::telemetry::audit::{AuditLine, Event as Kind, Verdict, reason_word};

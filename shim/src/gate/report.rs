@@ -10,7 +10,7 @@ use portcullis_trust::{Origin, OriginSource};
 use tokio::time::Instant;
 
 use super::judge::Subject;
-use super::pull::PullVerdict;
+use super::judge_pull::PullVerdict;
 use super::{Gate, names};
 use crate::admin::{
     AdminApi, AdminError, AdoptReport, AdoptRequest, CheckReport, ImageQuestion, NodeStatus,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use portcullis_proto::cri::{ImageSpec, StartContainerRequest};
 use tokio::time::Instant;
 
-use super::create::{Judged, Named};
+use super::named::{Judged, Named};
 use super::record::{Event, Pod};
 use super::{Gate, refusal};
 use crate::intercept::Before;
@@ -33,7 +33,7 @@ impl Gate {
         {
             Ok(Some(container)) => container,
             Ok(None) => return Before::Refuse(refusal::not_found(&request.container_id)),
-            Err(error) => return Before::Refuse(refusal::containerd(&error)),
+            Err(error) => return self.without_verdict(message, refusal::containerd(&error)),
         };
         if self.inner.judged.contains(&container.id) {
             return forward(message);
@@ -45,7 +45,7 @@ impl Gate {
                     "the pod sandbox of this container does not exist",
                 ));
             }
-            Err(error) => return Before::Refuse(refusal::containerd(&error)),
+            Err(error) => return self.without_verdict(message, refusal::containerd(&error)),
         };
         let spec = ImageSpec {
             image: container
@@ -85,7 +85,7 @@ impl Gate {
                 self.record(&active, event, &outcome);
                 Before::Refuse(refusal)
             }
-            Err(error) => Before::Refuse(refusal::containerd(&error)),
+            Err(error) => self.without_verdict(message, refusal::containerd(&error)),
         }
     }
 }

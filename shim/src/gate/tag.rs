@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::judge::Subject;
-use super::pull::PullVerdict;
+use super::judge_pull::PullVerdict;
 use super::{Gate, refusal};
 use crate::containerd::ImageRecord;
 use crate::intercept::Refusal;

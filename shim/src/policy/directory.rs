@@ -1,13 +1,13 @@
 //! The policy directory as one atomic set of files (CONTRACTS §1).
 //!
-//! Either `..data` exists, as in a mounted ConfigMap, and the set is what the directory behind it holds; or the set is
+//! Either `..data` exists, as in a mounted `ConfigMap`, and the set is what the directory behind it holds; or the set is
 //! the plain files, once they have rested. A set that changed while it was read is read again, so that no mixture of
 //! two sets is ever seen.
 
-use std::ffi::OsStr;
+mod list;
+
 use std::fs::{self, Metadata};
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,6 +15,9 @@ use portcullis_policy::load::SourceFile;
 
 use super::safe_file::{self, SafeFileError};
 use crate::clock::Clock;
+
+use list::{Entry, list};
+pub(crate) use list::{KEYS, is_key_name, is_policy_name};
 
 /// Most files in a set.
 pub(super) const MAX_FILES: usize = 4096;
@@ -97,19 +100,6 @@ impl ReadError {
 pub struct DirectoryReader {
     dir: PathBuf,
     quiet: Duration,
-}
-
-/// One file as the system describes it: if none of this changes, neither did the content (the change time cannot be
-/// set by a program).
-#[derive(Debug, PartialEq, Eq)]
-struct Entry {
-    path: PathBuf,
-    name: String,
-    device: u64,
-    inode: u64,
-    size: u64,
-    changed: (i64, i64),
-    mode: u32,
 }
 
 impl DirectoryReader {
@@ -207,66 +197,6 @@ fn check_dir(path: &Path, metadata: &Metadata) -> Result<(), ReadError> {
         return Err(io_error(path, io::ErrorKind::NotADirectory.into()));
     }
     safe_file::check_owner(metadata).map_err(refuse)
-}
-
-/// The policy files of `dir` in name order. `None`: one vanished meanwhile.
-fn list(dir: &Path) -> Result<Option<Vec<Entry>>, ReadError> {
-    let listing = match fs::read_dir(dir) {
-        Ok(listing) => listing,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(io_error(dir, source)),
-    };
-    let mut entries = Vec::new();
-    for entry in listing {
-        let entry = entry.map_err(|source| io_error(dir, source))?;
-        if !is_policy_name(&entry.file_name()) {
-            continue;
-        }
-        let path = entry.path();
-        let metadata = match fs::metadata(&path) {
-            Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // A dangling link stays: whoever put it there meant a file.
-                if path.is_symlink() {
-                    return Err(io_error(&path, error));
-                }
-                return Ok(None);
-            }
-            Err(source) => return Err(io_error(&path, source)),
-        };
-        if metadata.is_dir() {
-            continue;
-        }
-        let Ok(name) = entry.file_name().into_string() else {
-            return Err(ReadError::Name { path });
-        };
-        if entries.len() == MAX_FILES {
-            return Err(ReadError::TooMuch {
-                path: dir.to_owned(),
-                limit: MAX_FILES as u64,
-                what: "policy files",
-            });
-        }
-        entries.push(Entry {
-            path,
-            name,
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-            mode: metadata.mode(),
-        });
-    }
-    entries.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(Some(entries))
-}
-
-/// Only `*.yaml`, `*.yml` and `*.json`; dotfiles, among them editors' swap files, are not read.
-pub(crate) fn is_policy_name(name: &OsStr) -> bool {
-    !name.as_encoded_bytes().starts_with(b".")
-        && Path::new(name).extension().is_some_and(|extension| {
-            extension == "yaml" || extension == "yml" || extension == "json"
-        })
 }
 
 /// Whether every file was left alone for at least a whole second, so that a start need not wait.

@@ -79,6 +79,7 @@ impl FileLastGood {
         }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "for errors as they come")]
     fn error(&self, cause: impl ToString) -> LastGoodError {
         LastGoodError {
             path: self.path.clone(),
@@ -166,7 +167,7 @@ fn decode(bytes: &[u8]) -> Result<Vec<SourceFile>, &'static str> {
                 mode: file.mode,
             })
         })
-        .collect::<Result<Vec<_>, _>>()?;
+        .collect::<Result<Vec<_>, &'static str>>()?;
     if set_hash(&files, None) == stored.sha256 {
         Ok(files)
     } else {

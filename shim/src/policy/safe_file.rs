@@ -46,7 +46,7 @@ pub struct SafeFile {
 }
 
 /// Reads at most `limit` bytes. Ownership is checked on the opened file, so that it cannot be exchanged in between;
-/// symbolic links are followed, because a mounted ConfigMap consists of them.
+/// symbolic links are followed, because a mounted `ConfigMap` consists of them.
 ///
 /// # Errors
 /// [`SafeFileError`].
@@ -92,11 +92,17 @@ pub fn check_owner(metadata: &Metadata) -> Result<(), SafeFileError> {
     )
 }
 
-fn check(uid: u32, gid: u32, mode: u32, my_uid: u32, my_gid: u32) -> Result<(), SafeFileError> {
-    if uid != 0 && uid != my_uid {
+fn check(
+    uid: u32,
+    gid: u32,
+    mode: u32,
+    own_user: u32,
+    own_group: u32,
+) -> Result<(), SafeFileError> {
+    if uid != 0 && uid != own_user {
         return Err(SafeFileError::Owner { uid });
     }
-    let strange_group = gid != 0 && gid != my_gid;
+    let strange_group = gid != 0 && gid != own_group;
     if mode & 0o002 != 0 || (mode & 0o020 != 0 && strange_group) {
         return Err(SafeFileError::Writable {
             mode: mode & 0o7777,

@@ -114,30 +114,27 @@ impl State {
             let loaded = self.load(&files, bootstrap.as_ref()).ok()?;
             Some((files, loaded))
         });
-        match new {
-            Some((files, (policy, mut warnings))) => {
-                let hash = set_hash(&files, bootstrap.as_ref());
-                if files.is_empty() {
-                    warnings.push(no_policy());
-                }
-                let changed = hash != self.active.hash || self.active.generation == 0;
-                self.active = Arc::new(ActivePolicy {
-                    policy,
-                    generation: self.active.generation + u64::from(changed),
-                    since: if changed { now } else { self.active.since },
-                    hash,
-                    warnings,
-                    refused,
-                });
-                self.files = files;
-                self.bootstrap = bootstrap;
-            }
-            None => {
-                let active = Arc::make_mut(&mut self.active);
-                active.generation = active.generation.max(1);
-                active.refused = refused;
-            }
+        let Some((files, (policy, mut warnings))) = new else {
+            let active = Arc::make_mut(&mut self.active);
+            active.generation = active.generation.max(1);
+            active.refused = refused;
+            return;
+        };
+        let hash = set_hash(&files, bootstrap.as_ref());
+        if files.is_empty() {
+            warnings.push(no_policy());
         }
+        let changed = hash != self.active.hash || self.active.generation == 0;
+        self.active = Arc::new(ActivePolicy {
+            policy,
+            generation: self.active.generation + u64::from(changed),
+            since: if changed { now } else { self.active.since },
+            hash,
+            warnings,
+            refused,
+        });
+        self.files = files;
+        self.bootstrap = bootstrap;
     }
 
     /// The files to try; `None`: those in force stay.

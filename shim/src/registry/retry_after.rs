@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, header};
 
 /// The longest wait that is believed (CONTRACTS §5).
-pub(crate) const CAP: Duration = Duration::from_secs(60);
+pub(crate) const CAP: Duration = Duration::from_mins(1);
 
 /// The wait a header asks for, at most [`CAP`]; `None` if there is none or it is malformed. A date is compared with
 /// the answer's own `Date`, so that neither clock needs to be right.

@@ -1,4 +1,4 @@
-//! What is counted, in the OpenMetrics text format. Names and labels are stable; labels from outside are bounded.
+//! What is counted, in the `OpenMetrics` text format. Names and labels are stable; labels from outside are bounded.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,8 +13,6 @@ use prometheus_client::registry::Registry;
 use super::audit::AuditLine;
 use super::labels::BoundedLabels;
 use super::source::{Kind, Sample, Source};
-use crate::policy::PolicyHandle;
-use crate::proxy::ProxyMetrics;
 
 /// Content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -156,94 +154,11 @@ impl Metrics {
         }));
     }
 
-    /// Adds the policy's generation, rules, refusals and health.
-    pub fn add_policy(&self, policy: &PolicyHandle) {
-        let numbers: [(&str, &str, Kind, fn(&PolicyHandle) -> u64); 6] = [
-            (
-                "policy_generation",
-                "Generation of the policy in force",
-                Kind::Gauge,
-                |policy| policy.current().generation,
-            ),
-            (
-                "policy_rules",
-                "Rules of the policy in force",
-                Kind::Gauge,
-                |policy| count(policy.current().policy.set.rules.len()),
-            ),
-            (
-                "policy_warnings",
-                "Warnings about the policy in force",
-                Kind::Gauge,
-                |policy| count(policy.current().warnings.len()),
-            ),
-            (
-                "policy_refused",
-                "1 while a newer policy set on disk is refused",
-                Kind::Gauge,
-                |policy| u64::from(!policy.current().refused.is_empty()),
-            ),
-            (
-                "policy_unsaved",
-                "1 while the policy in force would not survive a reboot",
-                Kind::Gauge,
-                |policy| u64::from(policy.unsaved()),
-            ),
-            (
-                "policy_refusals",
-                "Policy sets refused since the start",
-                Kind::Counter,
-                PolicyHandle::refusals,
-            ),
-        ];
-        for (name, help, kind, read) in numbers {
-            let policy = policy.clone();
-            self.add_source(name, help, kind, "", move || vec![read(&policy).into()]);
-        }
-    }
-
-    /// Adds the proxy's counters.
-    pub fn add_proxy(&self, proxy: Arc<ProxyMetrics>) {
-        let gauges = proxy.clone();
-        self.add_source(
-            "proxy_open",
-            "Connections open and calls without an answer",
-            Kind::Gauge,
-            "what",
-            move || {
-                let now = gauges.snapshot();
-                labelled([
-                    ("connections", now.open_connections),
-                    ("calls", now.in_flight),
-                ])
-            },
-        );
-        self.add_source(
-            "proxy_calls",
-            "Calls by what became of them",
-            Kind::Counter,
-            "outcome",
-            move || {
-                let now = proxy.snapshot();
-                labelled([
-                    ("passed", now.passed),
-                    ("gated_forwarded", now.gated_forwarded),
-                    ("refused", now.refused),
-                    ("malformed", now.malformed),
-                    ("unimplemented", now.unimplemented),
-                    ("overloaded", now.overloaded),
-                    ("upstream_unavailable", now.upstream_unavailable),
-                    ("upstream_lost", now.upstream_lost),
-                ])
-            },
-        );
-    }
-
     fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything as OpenMetrics text.
+    /// Everything as `OpenMetrics` text.
     pub fn encode(&self) -> String {
         let mut text = String::new();
         // Writing to a string cannot fail.
@@ -264,26 +179,13 @@ impl fmt::Debug for Metrics {
     }
 }
 
-fn labelled<const N: usize>(numbers: [(&str, u64); N]) -> Vec<Sample> {
-    numbers
-        .into_iter()
-        .map(|(label, value)| Sample {
-            label: label.to_owned(),
-            value,
-        })
-        .collect()
-}
-
-fn count(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use portcullis_policy::model::Mode;
     use portcullis_trust::Decision;
 
     use super::*;
+    use crate::proxy::ProxyMetrics;
     use crate::telemetry::audit::Event;
 
     fn line(namespace: &str) -> AuditLine {

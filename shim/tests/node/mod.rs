@@ -23,7 +23,7 @@ pub struct Node {
 }
 
 pub fn deadline() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+    Instant::now() + Duration::from_mins(1)
 }
 
 impl Node {

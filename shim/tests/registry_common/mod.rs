@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
+pub mod distribution;
 pub mod pki;
 pub mod proxy;
 
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Collected};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -120,7 +121,7 @@ pub fn reference(text: &str) -> ImageReference {
 
 /// Long enough for anything that is going to happen.
 pub fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+    Instant::now() + Duration::from_mins(1)
 }
 
 /// Short, for what is never going to happen.
@@ -254,7 +255,7 @@ async fn serve<F>(
         let (answer, log) = (Arc::clone(&answer), Arc::clone(&log));
         async move {
             let (head, body) = request.into_parts();
-            let body = body.collect().await.map(|body| body.to_bytes());
+            let body = body.collect().await.map(Collected::to_bytes);
             let seen = Seen {
                 method: head.method,
                 target: head.uri.to_string(),

@@ -1,6 +1,6 @@
 //! The proxy's thread: one current-thread runtime, from the socket to the end of the drain.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ impl ProxyThread {
         std::thread::Builder::new()
             .name("proxy".to_owned())
             .spawn(move || {
-                finished.send(run(listen, proxy, listening, stopped)).ok();
+                finished.send(run(&listen, proxy, listening, stopped)).ok();
             })
             .map_err(|error| format!("the proxy cannot be started: {error}"))?;
         Ok(Self {
@@ -69,7 +69,7 @@ impl ProxyThread {
 }
 
 fn run(
-    listen: PathBuf,
+    listen: &Path,
     proxy: Proxy,
     listening: Pending,
     stopped: oneshot::Receiver<()>,
@@ -79,7 +79,7 @@ fn run(
         .build()
         .map_err(|error| format!("no runtime: {error}"))?;
     runtime.block_on(async {
-        let listener = listener(&listen).map_err(|error| error.to_string())?;
+        let listener = listener(listen).map_err(|error| error.to_string())?;
         tracing::info!("serving CRI");
         listening.ready();
         tokio::select! {
@@ -91,7 +91,7 @@ fn run(
 }
 
 /// The socket that systemd hands over, else our own.
-fn listener(path: &std::path::Path) -> Result<Listener, ListenError> {
+fn listener(path: &Path) -> Result<Listener, ListenError> {
     match Listener::activated(&mut ListenFd::from_env(), 0)? {
         Some(listener) => Ok(listener),
         None => Listener::bind(path),

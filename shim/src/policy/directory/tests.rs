@@ -25,13 +25,20 @@ fn only_policy_files_are_read_in_name_order() {
         "d.yaml~",
         "e.txt",
         "yaml",
+        "keys__a.pub",
     ] {
         fs::write(dir.path().join(name), name).unwrap();
     }
     fs::create_dir(dir.path().join("containers")).unwrap();
     fs::create_dir(dir.path().join("folder.yaml")).unwrap();
     fs::write(dir.path().join("containers/policy.json"), "{}").unwrap();
-    assert_eq!(names(dir.path()), ["a.yml", "b.yaml", "c.json"]);
+    fs::create_dir(dir.path().join("keys")).unwrap();
+    fs::write(dir.path().join("keys/shop.pub"), "key").unwrap();
+    fs::write(dir.path().join("keys/no.yaml"), "never").unwrap();
+    assert_eq!(
+        names(dir.path()),
+        ["a.yml", "b.yaml", "c.json", "keys/shop.pub", "keys__a.pub"]
+    );
 }
 
 #[test]

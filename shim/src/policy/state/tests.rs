@@ -18,11 +18,7 @@ impl Loader for Lenient {
         bootstrap: Bootstrap,
     ) -> Result<(CompiledPolicy, Vec<Diagnostic>), Vec<Diagnostic>> {
         check(files)?;
-        let policy = CompiledPolicy {
-            set: Arc::new(PolicySet::default()),
-            bootstrap: Arc::new(bootstrap),
-            node_mode: Mode::Enforce,
-        };
+        let policy = CompiledPolicy::compile(PolicySet::default(), bootstrap, Mode::Enforce)?;
         Ok((policy, Vec::new()))
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,15 +26,18 @@ const MAX_ANSWER: u64 = 1024 * 1024;
 /// Answers remembered.
 const MAX_REMEMBERED: usize = 256;
 /// Longest time an answer is remembered.
-const MAX_LIFE: Duration = Duration::from_secs(24 * 3600);
+const MAX_LIFE: Duration = Duration::from_hours(24);
 
 const API_GROUP: &str = "credentialprovider.kubelet.k8s.io/";
+
+/// What a plugin answered, most specific key first.
+type Entries = Vec<(ImageMatch, Auth)>;
 
 /// The plugins of the node.
 pub(crate) struct Providers {
     config: CredentialProvidersConfig,
     list: Mutex<Option<Snapshot<Vec<Provider>>>>,
-    answers: Mutex<HashMap<CacheKey, (Vec<(ImageMatch, Auth)>, Instant)>>,
+    answers: Mutex<HashMap<CacheKey, (Entries, Instant)>>,
     /// One plugin runs at a time: they are slow, and many callers want the same answer.
     running: tokio::sync::Mutex<()>,
 }
@@ -197,7 +200,7 @@ impl Providers {
                 return Ok(choose(&entries, repository));
             }
         }
-        let answer = provider.run(&program, repository).await?;
+        let answer = run(provider, &program, repository).await?;
         let entries = entries(answer.auth);
         let life = match &answer.cache_duration {
             Some(text) => duration::parse(text).ok_or("its cacheDuration is no duration")?,
@@ -217,13 +220,13 @@ impl Providers {
         Ok(auth)
     }
 
-    fn remembered(&self, key: &CacheKey) -> Option<Vec<(ImageMatch, Auth)>> {
+    fn remembered(&self, key: &CacheKey) -> Option<Entries> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let (entries, until) = answers.get(key)?;
         (Instant::now() < *until).then(|| entries.clone())
     }
 
-    fn remember(&self, key: CacheKey, entries: Vec<(ImageMatch, Auth)>, life: Duration) {
+    fn remember(&self, key: CacheKey, entries: Entries, life: Duration) {
         let now = Instant::now();
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         answers.retain(|_, (_, until)| *until > now);
@@ -233,8 +236,8 @@ impl Providers {
     }
 }
 
-fn entries(auth: Option<BTreeMap<String, Pair>>) -> Vec<(ImageMatch, Auth)> {
-    let mut out: Vec<(ImageMatch, Auth)> = auth
+fn entries(auth: Option<BTreeMap<String, Pair>>) -> Entries {
+    let mut out: Entries = auth
         .unwrap_or_default()
         .into_iter()
         .filter_map(|(key, pair)| {
@@ -304,51 +307,55 @@ impl Provider {
             .filter_map(|key| ImageMatch::parse(key))
             .any(|key| key.matches(repository))
     }
+}
 
-    /// Runs the plugin. It is killed if the caller stops waiting.
-    async fn run(&self, program: &PathBuf, repository: &str) -> Result<PluginAnswer, &'static str> {
-        let question = serde_json::to_vec(&Question {
-            api_version: &self.api_version,
-            kind: "CredentialProviderRequest",
-            image: repository,
-        })
-        .map_err(|_| "the question cannot be written")?;
-        let mut child = Command::new(program)
-            .args(&self.args)
-            .envs(self.env.iter().map(|env| (&env.name, &env.value)))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            // What it says there may quote a secret.
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|_| "it cannot be started")?;
-        let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err("it has no input or output");
-        };
-        let mut out = Vec::new();
-        let mut stdout = stdout.take(MAX_ANSWER.saturating_add(1));
-        let write = async {
-            // A plugin that does not read its question may still answer.
-            let _unread = stdin.write_all(&question).await;
-            drop(stdin);
-        };
-        let ((), read) = tokio::join!(write, stdout.read_to_end(&mut out));
-        read.map_err(|_| "its output cannot be read")?;
-        if u64::try_from(out.len()).unwrap_or(u64::MAX) > MAX_ANSWER {
-            return Err("its answer is larger than 1 MiB");
-        }
-        let status = child.wait().await.map_err(|_| "it cannot be waited for")?;
-        if !status.success() {
-            return Err("it failed");
-        }
-        let answer: PluginAnswer = serde_json::from_slice(&out)
-            .map_err(|_| "its answer is not a CredentialProviderResponse")?;
-        if answer.kind != "CredentialProviderResponse" || answer.api_version != self.api_version {
-            return Err("its answer is of another kind or version than the question");
-        }
-        Ok(answer)
+/// Runs the plugin. It is killed if the caller stops waiting.
+async fn run(
+    provider: &Provider,
+    program: &Path,
+    repository: &str,
+) -> Result<PluginAnswer, &'static str> {
+    let question = serde_json::to_vec(&Question {
+        api_version: &provider.api_version,
+        kind: "CredentialProviderRequest",
+        image: repository,
+    })
+    .map_err(|_| "the question cannot be written")?;
+    let mut child = Command::new(program)
+        .args(&provider.args)
+        .envs(provider.env.iter().map(|env| (&env.name, &env.value)))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        // What it says there may quote a secret.
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|_| "it cannot be started")?;
+    let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err("it has no input or output");
+    };
+    let mut out = Vec::new();
+    let mut stdout = stdout.take(MAX_ANSWER.saturating_add(1));
+    let write = async {
+        // A plugin that does not read its question may still answer.
+        let _unread = stdin.write_all(&question).await;
+        drop(stdin);
+    };
+    let ((), read) = tokio::join!(write, stdout.read_to_end(&mut out));
+    read.map_err(|_| "its output cannot be read")?;
+    if u64::try_from(out.len()).unwrap_or(u64::MAX) > MAX_ANSWER {
+        return Err("its answer is larger than 1 MiB");
     }
+    let status = child.wait().await.map_err(|_| "it cannot be waited for")?;
+    if !status.success() {
+        return Err("it failed");
+    }
+    let answer: PluginAnswer = serde_json::from_slice(&out)
+        .map_err(|_| "its answer is not a CredentialProviderResponse")?;
+    if answer.kind != "CredentialProviderResponse" || answer.api_version != provider.api_version {
+        return Err("its answer is of another kind or version than the question");
+    }
+    Ok(answer)
 }
 
 #[cfg(test)]
