@@ -147,7 +147,6 @@ async fn copy(
         }
         while !rest.is_empty() {
             let step = match shared.weather() {
-                Weather::Fair => rest.len(),
                 Weather::Down => return,
                 Weather::Silent if answers => {
                     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -157,7 +156,7 @@ async fn copy(
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     rest.len().min(8)
                 }
-                Weather::Silent | Weather::Slow => rest.len(),
+                _ => rest.len(),
             };
             let (now, later) = rest.split_at(step);
             if to.write_all(now).await.is_err() {

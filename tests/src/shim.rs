@@ -1,5 +1,7 @@
 //! The daemon under test: `portcullis serve --config FILE`, with everything it writes in one directory.
 
+mod settings;
+
 use std::fs;
 use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,29 +15,11 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::daemon::{Daemon, wait_for};
-use crate::policy::NotaryServer;
+
+pub use settings::Settings;
 
 /// Where Debian's libfaketime is.
 const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
-
-/// What config.yaml says.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// containerd's socket, or that of a tap before it.
-    pub upstream: PathBuf,
-    /// Where the gate finds registries; containerd has its own directory.
-    pub certs_dir: PathBuf,
-    /// containerd's configuration, for the sandbox image.
-    pub containerd_config: PathBuf,
-    /// Notary servers.
-    pub notary: Vec<NotaryServer>,
-    /// `mode`: enforce or audit.
-    pub mode: &'static str,
-    /// `budget`, such as `5s`.
-    pub budget: &'static str,
-    /// `NAME@DIGEST` of the bootstrap list, allowed in every namespace.
-    pub bootstrap: Vec<String>,
-}
 
 /// The daemon with its directory, which outlives every stop and kill.
 #[derive(Debug)]
@@ -94,30 +78,8 @@ impl Shim {
     }
 
     fn write_config(&self) -> Result<()> {
-        let dir = self.dir.display();
-        let settings = &self.settings;
-        let mut text = format!(
-            "mode: {}\nlisten: {dir}/cri.sock\nupstream: {}\npolicyDir: {dir}/policy.d\nstateDir: {dir}/state\nadminSocket: {dir}/admin.sock\nbudget: {}\nregistry:\n  certsDir: {}\n  containerdConfig: {}\n",
-            settings.mode,
-            settings.upstream.display(),
-            settings.budget,
-            settings.certs_dir.display(),
-            settings.containerd_config.display(),
-        );
-        if !settings.notary.is_empty() {
-            text.push_str("notary:\n");
-            for server in &settings.notary {
-                text.push_str(&server.yaml());
-            }
-        }
-        write_private(&self.config(), &text)?;
-        let mut bootstrap = "images:\n".to_owned();
-        for image in &settings.bootstrap {
-            bootstrap.push_str(&format!("- {{image: \"{image}\", namespaces: [\"*\"]}}\n"));
-        }
-        if settings.bootstrap.is_empty() {
-            bootstrap = "images: []\n".to_owned();
-        }
+        write_private(&self.config(), &self.settings.config(&self.dir))?;
+        let bootstrap = self.settings.bootstrap();
         write_private(&self.dir.join("bootstrap.yaml"), &bootstrap)
     }
 

@@ -99,6 +99,54 @@ async fn a_record_can_lie_and_the_chain_id_tells() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_gate_a_tag_moved_at_the_right_moment_runs_the_wrong_image() -> Result<()> {
+    for generation in
+        generations("without_the_gate_a_tag_moved_at_the_right_moment_runs_the_wrong_image")?
+    {
+        let node = Node::start(generation).await?;
+        let tap = Tap::start(&node.dir().join("tap.sock"), &node.containerd.socket())?;
+        let mut kubelet = node.kubelet().await?;
+        let (good, evil) = (Recipe::new("good").build()?, Recipe::new("evil").build()?);
+        node.registry.push("shop/app", "1", &good).await?;
+        node.registry.push("shop/evil", "1", &evil).await?;
+        for reference in [tagged("shop/app", "1"), tagged("shop/evil", "1")] {
+            kubelet.run_pod(&Pod::new("shop", &reference)).await?;
+        }
+        let native = node.containerd.native().await?;
+        let target = native.record(&tagged("shop/evil", "1")).await?;
+        let target = target.context("no record")?;
+        let mut fooled = None;
+        // containerd's own view follows its records by events: the attacker may need more than one try.
+        for _ in 0..20 {
+            let source = native.record(&tagged("shop/app", "1")).await?;
+            let source = source.context("no record")?;
+            let mut held = tap.hold(CREATE_CONTAINER);
+            let attempt = tokio::spawn({
+                let mut kubelet = node.containerd.kubelet_at(tap.socket()).await?;
+                async move {
+                    kubelet
+                        .run_pod(&Pod::new("shop", &tagged("shop/app", "1")))
+                        .await
+                }
+            });
+            held.arrived().await?;
+            native.point(&tagged("shop/app", "1"), &target).await?;
+            held.release();
+            if let Ok(running) = attempt.await?
+                && native.chain_id(&running.container).await? == evil.chain_id()
+            {
+                fooled = Some(running);
+                break;
+            }
+            native.point(&tagged("shop/app", "1"), &source).await?;
+        }
+        let fooled = fooled.context("the attack that the gate must stop does not work")?;
+        assert_eq!(kubelet.output(&fooled).await?, "marker=evil uid=0");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn containers_end_with_a_reboot_and_outlive_a_restart_of_containerd() -> Result<()> {
     for generation in
         generations("containers_end_with_a_reboot_and_outlive_a_restart_of_containerd")?

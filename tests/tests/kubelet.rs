@@ -63,13 +63,13 @@ async fn every_sequence(generation: Generation) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_kubelet_sequence_runs_a_signed_image_on_containerd_1() -> Result<()> {
-    every_sequence(Generation::One).await
+    Box::pin(every_sequence(Generation::One)).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_kubelet_sequence_runs_a_signed_image_on_containerd_2() -> Result<()> {
     match Generation::Two.binaries() {
-        Ok(_) => every_sequence(Generation::Two).await,
+        Ok(_) => Box::pin(every_sequence(Generation::Two)).await,
         Err(reason) => {
             skipped(
                 "every_kubelet_sequence_runs_a_signed_image_on_containerd_2",

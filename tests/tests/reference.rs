@@ -41,13 +41,13 @@ async fn every_sequence(generation: Generation) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_kubelet_sequence_runs_on_containerd_1() -> Result<()> {
-    every_sequence(Generation::One).await
+    Box::pin(every_sequence(Generation::One)).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_kubelet_sequence_runs_on_containerd_2() -> Result<()> {
     match Generation::Two.binaries() {
-        Ok(_) => every_sequence(Generation::Two).await,
+        Ok(_) => Box::pin(every_sequence(Generation::Two)).await,
         Err(reason) => {
             skipped("every_kubelet_sequence_runs_on_containerd_2", &reason);
             Ok(())
@@ -67,6 +67,20 @@ async fn images_of_several_platforms_and_with_a_user_run() -> Result<()> {
         assert_eq!(kubelet.output(&running).await?, "marker=multi uid=4711");
         let id = kubelet.image_id(&pod.image).await?;
         assert_eq!(id.as_deref(), Some(image.id()));
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_container_that_ends_gives_its_exit_code() -> Result<()> {
+    let node = Node::start(Generation::One).await?;
+    let mut kubelet = node.kubelet().await?;
+    let image = Recipe::new("short").build()?;
+    node.registry.push("shop/app", "1", &image).await?;
+    for (program, code) in [("true", 0), ("false", 1)] {
+        let pod = Pod::new("shop", &tagged("shop/app", "1")).command(&[program]);
+        let running = kubelet.run_pod(&pod).await?;
+        assert_eq!(kubelet.exit_code(&running.container).await?, code);
     }
     Ok(())
 }
