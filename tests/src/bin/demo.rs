@@ -14,7 +14,7 @@ use portcullis_tests::node::{HOST, pinned, tagged};
 use portcullis_tests::policy::namespace_policy;
 
 /// The whole demonstration ends within this, whatever hangs.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_mins(3);
 
 const REPOSITORY: &str = "shop/app";
 
