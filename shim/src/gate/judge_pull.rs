@@ -147,14 +147,12 @@ impl Gate {
         if let Some(digest) = subject.reference.digest() {
             candidates.push((*digest, ResolutionSource::Reference));
         } else if !inquiry.stale() {
-            match self.signed_digests(&subject.reference, &inquiry.notary) {
-                Ok(digests) => candidates.extend(
-                    digests
-                        .into_iter()
-                        .map(|digest| (digest, ResolutionSource::Notary)),
-                ),
-                Err(error) => inquiry.refused = Some(error.to_string()),
-            }
+            let signed = self.signed_digests(&subject.reference, &inquiry.notary);
+            candidates.extend(
+                signed
+                    .into_iter()
+                    .map(|digest| (digest, ResolutionSource::Notary)),
+            );
         }
         for (digest, source) in candidates {
             let decision = self.decide(subject, &digest, Trust::Stored);
