@@ -27,7 +27,7 @@ fn the_fields_of_a_rule_are_read() {
         (first.mode, first.tags),
         (Some(Mode::Audit), TagRule::Immutable)
     );
-    assert_eq!(first.max_evidence_age, Some(Duration::from_secs(36 * 3600)));
+    assert_eq!(first.max_evidence_age, Some(Duration::from_hours(36)));
     assert_eq!(
         (second.mode, second.tags, second.max_evidence_age),
         (None, TagRule::Floating, None)

@@ -118,7 +118,7 @@ pub(crate) fn options(entries: &[(&str, NotaryServer)]) -> LoadOptions {
     }
 }
 
-/// A Portieris ImagePolicy in namespace `shop` with `repositories` as given.
+/// A Portieris `ImagePolicy` in namespace `shop` with `repositories` as given.
 pub(crate) fn portieris(repositories: &str) -> String {
     policy(
         "portieris.cloud.ibm.com/v1",
@@ -138,7 +138,7 @@ pub(crate) fn portieris_beta(repositories: &str) -> String {
     )
 }
 
-/// A Portieris ClusterImagePolicy.
+/// A Portieris `ClusterImagePolicy`.
 pub(crate) fn portieris_cluster(repositories: &str) -> String {
     policy(
         "portieris.cloud.ibm.com/v1",
@@ -148,7 +148,7 @@ pub(crate) fn portieris_cluster(repositories: &str) -> String {
     )
 }
 
-/// Our own ImagePolicy in namespace `shop`.
+/// Our own `ImagePolicy` in namespace `shop`.
 pub(crate) fn ours(repositories: &str) -> String {
     policy(
         "portcullis.dev/v1",
