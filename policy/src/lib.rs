@@ -6,11 +6,16 @@
 
 pub mod bootstrap;
 pub mod digest;
+mod fields;
+mod glob;
 pub mod load;
 pub mod model;
+pub mod pattern;
 pub mod reference;
+mod report;
 pub mod select;
 pub mod span;
+mod yaml;
 
 pub use digest::Digest;
 pub use model::PolicySet;

@@ -1,8 +1,23 @@
 //! Image references, parsed as containerd's CRI plugin parses them (`distribution/reference`, docker normalisation).
+//!
+//! Grammar: <https://github.com/distribution/reference>, `reference.go` and `normalize.go`. Two things are stricter here:
+//! image IDs are refused (DESIGN §4), and the 255-byte limit covers the host too, as containerd 1.6 has it.
+
+pub(crate) mod grammar;
 
 use std::fmt;
 
 use crate::digest::Digest;
+use grammar::DigestForm;
+
+/// Longest `host/path`, in bytes (`NameTotalLengthMax` of distribution/reference).
+pub const MAX_NAME_LENGTH: usize = 255;
+
+/// Longest text that is looked at: a name, a tag and a digest fit more than twice.
+const MAX_TEXT_LENGTH: usize = 1024;
+
+/// How much of a refused text an error repeats, in characters.
+const MAX_QUOTED: usize = 128;
 
 /// A parsed image reference. Keeps the string as sent beside the normalised form.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -14,7 +29,7 @@ pub struct ImageReference {
     digest: Option<Digest>,
 }
 
-/// Why a string is not usable as an image reference.
+/// Why a string is not usable as an image reference. The text inside is escaped and cut to 128 characters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReferenceError {
     /// Not of the form `[host[:port]/]path[:tag][@sha256:…]`.
@@ -30,8 +45,54 @@ pub enum ReferenceError {
 
 impl ImageReference {
     /// Parses a reference.
-    pub fn parse(_text: &str) -> Result<Self, ReferenceError> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`ReferenceError::Malformed`] for everything outside the grammar, file paths included;
+    /// [`ReferenceError::ImageId`] for what containerd would look up as an image ID;
+    /// [`ReferenceError::Algorithm`] for digests that are not sha256.
+    pub fn parse(text: &str) -> Result<Self, ReferenceError> {
+        let malformed = || ReferenceError::Malformed(quoted(text));
+        if text.len() > MAX_TEXT_LENGTH {
+            return Err(malformed());
+        }
+        if grammar::is_image_id(text) {
+            return Err(ReferenceError::ImageId(quoted(text)));
+        }
+        let (named, digest) = match text.split_once('@') {
+            None => (text, None),
+            Some((named, digest)) => match grammar::digest_form(digest) {
+                DigestForm::Sha256 => (named, Some(digest.parse().map_err(|_| malformed())?)),
+                DigestForm::OtherAlgorithm => {
+                    return Err(ReferenceError::Algorithm(quoted(text)));
+                }
+                DigestForm::Malformed => return Err(malformed()),
+            },
+        };
+        let (name, tag) = grammar::split_tag(named);
+        let (domain, path) = grammar::split_domain(name);
+        let path = match (domain, path.contains('/')) {
+            (grammar::DEFAULT_DOMAIN, false) => format!("{}{path}", grammar::OFFICIAL_PREFIX),
+            _ => path.to_owned(),
+        };
+        let valid = grammar::is_domain(domain)
+            && grammar::is_path(&path)
+            && tag.is_none_or(grammar::is_tag)
+            && domain.len().saturating_add(path.len()) < MAX_NAME_LENGTH;
+        if !valid {
+            return Err(malformed());
+        }
+        let tag = match (tag, &digest) {
+            (Some(tag), _) => Some(tag.to_owned()),
+            (None, None) => Some("latest".to_owned()),
+            (None, Some(_)) => None,
+        };
+        Ok(Self {
+            raw: text.to_owned(),
+            domain: domain.to_owned(),
+            path,
+            tag,
+            digest,
+        })
     }
 
     /// The string as sent.
@@ -39,7 +100,7 @@ impl ImageReference {
         &self.raw
     }
 
-    /// Registry host with port, such as `docker.io` or `127.0.0.1:5000`.
+    /// Registry host with port, such as `docker.io` or `127.0.0.1:5000`. Upper case is kept, as containerd keeps it.
     pub fn domain(&self) -> &str {
         &self.domain
     }
@@ -97,3 +158,19 @@ impl fmt::Display for ImageReference {
         f.write_str(&self.raw)
     }
 }
+
+/// `text` made harmless for a log line: escaped, and cut where it is long.
+fn quoted(text: &str) -> String {
+    let mut out: String = text
+        .chars()
+        .flat_map(char::escape_debug)
+        .take(MAX_QUOTED)
+        .collect();
+    if out.len() < text.len() {
+        out.push('…');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

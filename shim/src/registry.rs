@@ -1,40 +1,51 @@
 //! The registry, reached exactly as containerd reaches it (DESIGN §6).
+//!
+//! A request goes to the hosts that containerd would ask, in its order ([`hosts`]), each with authentication
+//! and redirects ([`fetch`]) over exchanges that are bounded in every way ([`transport`]). No answer is cached and none
+//! shared between callers: that is the gate's part, which knows namespaces and policies.
+//!
+//! Pull credentials go where containerd sends them: to every host that its configuration names for the registry, if
+//! that host asks, and to the token server it names; never to where a redirect leads.
 
-use std::time::Duration;
+pub mod auth;
+pub mod config;
+pub mod error;
+pub mod proxy;
+
+mod breaker;
+mod challenge;
+mod connect;
+mod credentials;
+mod duration;
+pub(crate) mod fetch;
+mod files;
+mod hosts;
+mod manifest;
+mod retry_after;
+pub(crate) mod tls;
+pub(crate) mod token;
+mod transport;
+pub(crate) mod url;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
 use portcullis_policy::{Digest, ImageReference};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
-/// Credentials of one call. Never printed, never written.
-#[derive(Clone, Default)]
-pub enum Auth {
-    /// None were given.
-    #[default]
-    Anonymous,
-    /// User name and password.
-    Basic {
-        /// User.
-        username: String,
-        /// Password.
-        password: String,
-    },
-    /// An identity (refresh) token for the token server.
-    IdentityToken(String),
-    /// A token to be sent to the registry as it is.
-    RegistryToken(String),
-}
+pub use self::auth::{Auth, AuthError, AuthFields, Fingerprint};
+pub use self::config::{
+    CredentialProvidersConfig, CredentialsConfig, RegistryConfig, RegistryConfigError,
+};
+pub use self::error::{RemoteError, RemoteErrorKind, cause};
+pub use self::proxy::ProxyConfig;
 
-impl std::fmt::Debug for Auth {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Anonymous => "Anonymous",
-            Self::Basic { .. } => "Basic(…)",
-            Self::IdentityToken(_) => "IdentityToken(…)",
-            Self::RegistryToken(_) => "RegistryToken(…)",
-        })
-    }
-}
+use self::credentials::NodeCredentials;
+use self::fetch::{Fetch, Fetcher};
+use self::hosts::{Host, HostTable};
+use self::token::TokenOrder;
+use self::transport::Answer;
 
 /// What a registry says about a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,121 +67,344 @@ pub struct Manifest {
     pub bytes: Bytes,
 }
 
-/// Why the registry (or a notary server) gave no answer to use. The texts are fixed per cause: nothing of a remote
-/// body is echoed (DESIGN §3 rule 13).
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RemoteError {
-    /// 401 after authentication was tried, or no credentials to try with.
-    #[error("{host} wants credentials that were not given or not accepted")]
-    Unauthorized {
-        /// Host asked.
-        host: String,
-    },
-    /// 403.
-    #[error("{host} refuses access with these credentials")]
-    Forbidden {
-        /// Host asked.
-        host: String,
-    },
-    /// 404: a definite answer.
-    #[error("{host} does not have it")]
-    NotFound {
-        /// Host asked.
-        host: String,
-    },
-    /// 429.
-    #[error("{host} limits the request rate")]
-    RateLimited {
-        /// Host asked.
-        host: String,
-        /// Retry-After, at most 60 s.
-        retry_after: Option<Duration>,
-    },
-    /// Any other status.
-    #[error("{host} answered with HTTP status {status}")]
-    Status {
-        /// Host asked.
-        host: String,
-        /// The status.
-        status: u16,
-    },
-    /// DNS, connect, TLS or a broken connection.
-    #[error("{host} cannot be reached: {cause}")]
-    Unreachable {
-        /// Host asked.
-        host: String,
-        /// `name resolution`, `connection refused`, `TLS`, `connection lost`.
-        cause: &'static str,
-    },
-    /// The budget of the call is used up.
-    #[error("{host} did not answer in time")]
-    Timeout {
-        /// Host asked.
-        host: String,
-    },
-    /// The circuit breaker for the host is open.
-    #[error("{host} failed repeatedly and is not asked for the moment")]
-    CircuitOpen {
-        /// Host not asked.
-        host: String,
-    },
-    /// Larger than the cap.
-    #[error("{host} sent more than {limit} bytes")]
-    TooLarge {
-        /// Host asked.
-        host: String,
-        /// The cap.
-        limit: usize,
-    },
-    /// An answer that is not what the protocol says.
-    #[error("{host} sent an invalid answer: {cause}")]
-    Invalid {
-        /// Host asked.
-        host: String,
-        /// What is wrong, in fixed words.
-        cause: &'static str,
-    },
+/// `User-Agent` of every request.
+pub(crate) const USER_AGENT: &str = concat!("portcullis/", env!("CARGO_PKG_VERSION"));
+
+/// The registry client. Cheap to clone; clones share connections, tokens and circuit breakers.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    inner: Arc<Inner>,
 }
 
-/// The registry client. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Registry {}
+#[derive(Debug)]
+struct Inner {
+    hosts: Arc<HostTable>,
+    fetcher: Arc<Fetcher>,
+    credentials: Arc<NodeCredentials>,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+enum Wanted<'a> {
+    Tag(&'a str),
+    Digest(&'a Digest),
+}
 
 impl Registry {
+    /// A client. Reads no file yet.
+    ///
+    /// # Errors
+    /// A path in `config` that is not absolute.
+    pub fn new(config: RegistryConfig, proxies: ProxyConfig) -> Result<Self, RegistryConfigError> {
+        config.check()?;
+        let credentials = NodeCredentials::new(config.credentials.clone());
+        Ok(Self {
+            inner: Arc::new(Inner {
+                hosts: Arc::new(HostTable::new(config)),
+                fetcher: Arc::new(Fetcher::new(proxies)),
+                credentials: Arc::new(credentials),
+            }),
+        })
+    }
+
     /// HEAD of the manifest a reference names: the digest where it has one, else the tag.
+    ///
+    /// # Errors
+    /// [`RemoteError`], the most telling one if several hosts were asked: [`RemoteError::NotFound`] only if every
+    /// host said so.
     pub async fn head(
         &self,
-        _reference: &ImageReference,
-        _auth: &Auth,
-        _deadline: Instant,
+        reference: &ImageReference,
+        auth: &Auth,
+        deadline: Instant,
     ) -> Result<Descriptor, RemoteError> {
-        todo!()
+        let wanted = match (reference.digest(), reference.tag()) {
+            (Some(digest), _) => Wanted::Digest(digest),
+            (None, tag) => Wanted::Tag(tag.unwrap_or("latest")),
+        };
+        let question = Question {
+            reference,
+            wanted,
+            auth,
+            deadline,
+            content: false,
+        };
+        Ok(self.over_hosts(&question).await?.0)
     }
 
     /// HEAD of a manifest by digest in the repository of `reference`.
+    ///
+    /// # Errors
+    /// As [`Registry::head`].
     pub async fn head_digest(
         &self,
-        _reference: &ImageReference,
-        _digest: &Digest,
-        _auth: &Auth,
-        _deadline: Instant,
+        reference: &ImageReference,
+        digest: &Digest,
+        auth: &Auth,
+        deadline: Instant,
     ) -> Result<Descriptor, RemoteError> {
-        todo!()
+        let question = Question {
+            reference,
+            wanted: Wanted::Digest(digest),
+            auth,
+            deadline,
+            content: false,
+        };
+        Ok(self.over_hosts(&question).await?.0)
     }
 
-    /// GET of a manifest by digest in the repository of `reference`; the body is hashed and compared.
+    /// GET of a manifest by digest in the repository of `reference`; the body is hashed and compared. At most 4 MiB.
+    ///
+    /// # Errors
+    /// As [`Registry::head`].
     pub async fn manifest(
         &self,
-        _reference: &ImageReference,
-        _digest: &Digest,
-        _auth: &Auth,
-        _deadline: Instant,
+        reference: &ImageReference,
+        digest: &Digest,
+        auth: &Auth,
+        deadline: Instant,
     ) -> Result<Manifest, RemoteError> {
-        todo!()
+        let question = Question {
+            reference,
+            wanted: Wanted::Digest(digest),
+            auth,
+            deadline,
+            content: true,
+        };
+        let (descriptor, bytes) = self.over_hosts(&question).await?;
+        Ok(Manifest {
+            media_type: descriptor.media_type,
+            bytes,
+        })
     }
 
     /// The node's own credentials for a reference (`registry.credentials` of config.yaml), for calls that bring none.
-    pub async fn node_auth(&self, _reference: &ImageReference, _deadline: Instant) -> Auth {
-        todo!()
+    /// [`Auth::Anonymous`] if there are none; credentials in containerd's own configuration are used without asking.
+    pub async fn node_auth(&self, reference: &ImageReference, deadline: Instant) -> Auth {
+        self.inner.credentials.find(reference, deadline).await
+    }
+
+    /// Requests sent since the start: token requests, redirects and those of a notary client sharing this one too.
+    pub fn requests_sent(&self) -> u64 {
+        self.inner.fetcher.requests_sent()
+    }
+
+    /// What sends requests, for the notary client.
+    pub(crate) fn fetcher(&self) -> Arc<Fetcher> {
+        Arc::clone(&self.inner.fetcher)
+    }
+
+    /// Asks host after host until one answers.
+    async fn over_hosts(
+        &self,
+        question: &Question<'_>,
+    ) -> Result<(Descriptor, Bytes), RemoteError> {
+        let deadline = question.deadline;
+        let name = question.reference.domain();
+        let unreachable = |cause| RemoteError::Unreachable {
+            host: name.to_owned(),
+            cause,
+        };
+        let timeout = || RemoteError::Timeout {
+            host: name.to_owned(),
+        };
+        let table = Arc::clone(&self.inner.hosts);
+        let lookup = {
+            let name = name.to_owned();
+            tokio::task::spawn_blocking(move || table.hosts(&name))
+        };
+        let hosts = timeout_at(deadline, lookup)
+            .await
+            .map_err(|_| timeout())?
+            .map_err(|_| unreachable(cause::HOST_CONFIG))?;
+        let Ok(hosts) = &*hosts else {
+            return Err(unreachable(cause::HOST_CONFIG));
+        };
+        let able: Vec<&Host> = hosts
+            .iter()
+            .filter(|host| {
+                host.pull && (host.resolve || matches!(question.wanted, Wanted::Digest(_)))
+            })
+            .collect();
+        let mut worst: Option<RemoteError> = None;
+        for (at, host) in able.iter().enumerate() {
+            let now = Instant::now();
+            if now >= deadline {
+                break;
+            }
+            // A slow mirror must leave time for the host behind it.
+            let is_last = at.saturating_add(1) == able.len();
+            let until = if is_last {
+                deadline
+            } else {
+                now + deadline.duration_since(now) / 2
+            };
+            let request = self.request(host, question, until);
+            let result = if question.content {
+                request.get().await
+            } else {
+                request.describe().await
+            };
+            match result {
+                Ok(answer) => return Ok(answer),
+                Err(error) => {
+                    tracing::debug!(registry = name, %error, "host asked");
+                    worst = Some(match worst {
+                        Some(earlier) => earlier.or_more_telling(error),
+                        None => error,
+                    });
+                }
+            }
+        }
+        Err(match worst {
+            Some(error) => error,
+            None if able.is_empty() => unreachable(cause::NO_HOST),
+            None => timeout(),
+        })
+    }
+
+    fn request<'a>(
+        &'a self,
+        host: &'a Host,
+        question: &Question<'a>,
+        deadline: Instant,
+    ) -> ManifestRequest<'a> {
+        let auth = match (&host.auth, question.auth) {
+            (Some(configured), Auth::Anonymous) => configured,
+            (_, given) => given,
+        };
+        let path = question.reference.path();
+        ManifestRequest {
+            fetcher: &self.inner.fetcher,
+            host,
+            path,
+            scope: format!("repository:{path}:pull"),
+            wanted: question.wanted,
+            auth,
+            deadline,
+        }
+    }
+}
+
+/// A question about one manifest, to whichever host can answer it.
+#[derive(Debug, Clone, Copy)]
+struct Question<'a> {
+    reference: &'a ImageReference,
+    wanted: Wanted<'a>,
+    auth: &'a Auth,
+    deadline: Instant,
+    /// Whether the bytes are wanted too.
+    content: bool,
+}
+
+/// The same to one host.
+struct ManifestRequest<'a> {
+    fetcher: &'a Fetcher,
+    host: &'a Host,
+    path: &'a str,
+    scope: String,
+    wanted: Wanted<'a>,
+    auth: &'a Auth,
+    deadline: Instant,
+}
+
+impl ManifestRequest<'_> {
+    /// By HEAD; by GET where the registry knows no HEAD or its answer to it lacks digest or length.
+    async fn describe(&self) -> Result<(Descriptor, Bytes), RemoteError> {
+        let answer = match self.send(Method::HEAD).await {
+            Ok(answer) => answer,
+            Err(RemoteError::Status { status: 405, .. }) => return self.get().await,
+            Err(error) => return Err(error),
+        };
+        let media_type = self.checked(manifest::media_type(&answer.headers))?;
+        let size = answer
+            .headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let digest = self.checked(manifest::digest(&answer.headers))?;
+        let (Some(digest), Some(size)) = (digest, size) else {
+            return self.get().await;
+        };
+        self.confirm(&digest)?;
+        if size > u64::try_from(manifest::MAX_MANIFEST).unwrap_or(u64::MAX) {
+            return Err(RemoteError::TooLarge {
+                host: self.host.base.authority.clone(),
+                limit: manifest::MAX_MANIFEST,
+            });
+        }
+        let descriptor = Descriptor {
+            digest,
+            media_type: media_type.to_owned(),
+            size,
+        };
+        Ok((descriptor, Bytes::new()))
+    }
+
+    /// By GET: the digest is that of the bytes, whatever the headers say.
+    async fn get(&self) -> Result<(Descriptor, Bytes), RemoteError> {
+        let answer = self.send(Method::GET).await?;
+        let media_type = self.checked(manifest::media_type(&answer.headers))?;
+        let digest = Digest::of(&answer.body);
+        self.confirm(&digest)?;
+        if let Some(declared) = self.checked(manifest::digest(&answer.headers))?
+            && declared != digest
+        {
+            return Err(self.invalid("a body that does not hash to its Docker-Content-Digest"));
+        }
+        self.checked(manifest::check_body(media_type, &answer.body))?;
+        let descriptor = Descriptor {
+            digest,
+            media_type: media_type.to_owned(),
+            size: u64::try_from(answer.body.len()).unwrap_or(u64::MAX),
+        };
+        Ok((descriptor, answer.body))
+    }
+
+    /// Refuses another digest than the one asked for.
+    fn confirm(&self, digest: &Digest) -> Result<(), RemoteError> {
+        match self.wanted {
+            Wanted::Digest(wanted) if wanted != digest => {
+                Err(self.invalid("another digest than the one asked for"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn send(&self, method: Method) -> Result<Answer, RemoteError> {
+        let below = match self.wanted {
+            Wanted::Tag(tag) => format!("{}/manifests/{tag}", self.path),
+            Wanted::Digest(digest) => format!("{}/manifests/{digest}", self.path),
+        };
+        let url = self
+            .host
+            .url(&below)
+            .ok_or_else(|| self.invalid("an address that is none"))?;
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static(manifest::ACCEPT));
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        self.fetcher
+            .fetch(&Fetch {
+                method,
+                url,
+                headers,
+                cap: manifest::MAX_MANIFEST,
+                scope: &self.scope,
+                auth: self.auth,
+                access: &self.host.access,
+                order: TokenOrder::PostFirst,
+                deadline: self.deadline,
+            })
+            .await
+    }
+
+    fn checked<T>(&self, result: Result<T, &'static str>) -> Result<T, RemoteError> {
+        result.map_err(|cause| self.invalid(cause))
+    }
+
+    fn invalid(&self, cause: &'static str) -> RemoteError {
+        RemoteError::Invalid {
+            host: self.host.base.authority.clone(),
+            cause,
+        }
     }
 }

@@ -1,12 +1,19 @@
-//! A policy set with its keys and identities parsed, so that a bad key is found when the policy is loaded.
+//! A policy set with its keys and identities parsed, so that a bad key is found when the policy is loaded; and what
+//! matching alone tells about an image.
 
+mod memo;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_policy::bootstrap::Bootstrap;
-use portcullis_policy::model::{Mode, NotaryRequirement, Rule, Scope};
-use portcullis_policy::{Diagnostic, ImageReference, PolicySet};
+use portcullis_policy::model::{Mode, NotaryRequirement, Requirement, Rule, Scope};
+use portcullis_policy::select::Selection;
+use portcullis_policy::{Diagnostic, ImageReference, PolicySet, Severity};
 
-use crate::decide::Decision;
+use crate::decide::{Asked, Decision};
+use crate::notary::PublicKey;
+use memo::Memo;
 
 /// A policy that decisions can be computed from.
 #[derive(Debug, Clone)]
@@ -17,6 +24,9 @@ pub struct CompiledPolicy {
     pub bootstrap: Arc<Bootstrap>,
     /// What `mode` means for rules that do not say, and for "no rule".
     pub node_mode: Mode,
+    /// Signers' keys, by the bytes the documents have for them.
+    keys: Arc<BTreeMap<Vec<u8>, PublicKey>>,
+    pub(crate) memo: Arc<Memo>,
 }
 
 /// What matching alone tells, before any network.
@@ -31,9 +41,10 @@ pub enum Prematch<'a> {
 /// What a decision will need to be gathered.
 #[derive(Debug, Clone)]
 pub struct Needs<'a> {
-    /// The governing rules.
+    /// The governing rules. Empty for a digest reference that the bootstrap list allows.
     pub rules: Vec<&'a Rule>,
-    /// Notary collections to gather.
+    /// Notary collections to gather, of the branches that can hold at all. Several may name one server and repository
+    /// with different signers.
     pub notary: Vec<&'a NotaryRequirement>,
     /// Some alternative is a bare `allow`: an origin is needed.
     pub origin: bool,
@@ -47,20 +58,172 @@ impl CompiledPolicy {
     /// # Errors
     /// One diagnostic per key that does not parse, with the place it stands.
     pub fn compile(
-        _set: PolicySet,
-        _bootstrap: Bootstrap,
-        _node_mode: Mode,
+        set: PolicySet,
+        bootstrap: Bootstrap,
+        node_mode: Mode,
     ) -> Result<Self, Vec<Diagnostic>> {
-        todo!()
+        let mut keys = BTreeMap::new();
+        let mut diagnostics: Vec<Diagnostic> = Vec::new();
+        for rule in &set.rules {
+            rule.requirement.walk(&mut |requirement| {
+                if let Requirement::Notary(notary) = requirement {
+                    compile_notary(notary, &mut keys, &mut diagnostics);
+                }
+            });
+        }
+        if !diagnostics.is_empty() {
+            return Err(diagnostics);
+        }
+        Ok(Self {
+            set: Arc::new(set),
+            bootstrap: Arc::new(bootstrap),
+            node_mode,
+            keys: Arc::new(keys),
+            memo: Arc::default(),
+        })
     }
 
-    /// Matching alone. The bootstrap list is not consulted here: it needs a digest.
-    pub fn prematch(&self, _namespace: Option<&str>, _reference: &ImageReference) -> Prematch<'_> {
-        todo!()
+    /// Matching alone. A digest reference that the bootstrap list allows is governed and needs nothing; for a tag the list
+    /// cannot be consulted before the digest is known, so that a tag without a rule is refused here, and
+    /// [`CompiledPolicy::decide`] allows it once a caller has its digest from elsewhere.
+    pub fn prematch(&self, namespace: Option<&str>, reference: &ImageReference) -> Prematch<'_> {
+        let selection = self.set.select(namespace, reference);
+        let asked = Asked {
+            namespace,
+            reference,
+            digest: reference.digest(),
+        };
+        if self.bootstrapped(&asked, &selection).is_some() {
+            return Prematch::Governed(Needs {
+                rules: Vec::new(),
+                notary: Vec::new(),
+                origin: false,
+                mode: self.node_mode,
+            });
+        }
+        let rules = match selection {
+            Selection::Rules(rules) => rules,
+            Selection::NoRule { scope } => {
+                return Prematch::Refused(self.no_rule(&asked, scope.as_ref()));
+            }
+        };
+        // A rule in audit that cannot hold must not hide one that is enforced and still can fail.
+        let (open, hopeless): (Vec<&Rule>, Vec<&Rule>) = rules
+            .iter()
+            .partition(|rule| self.satisfiable(rule, &asked));
+        let enforced = |rules: &[&Rule]| rules.iter().any(|rule| self.mode(rule) == Mode::Enforce);
+        if !hopeless.is_empty() && (enforced(&hopeless) || !enforced(&open)) {
+            return Prematch::Refused(self.judge_without_evidence(&hopeless, &rules, &asked));
+        }
+        let mut notary = Vec::new();
+        let mut origin = false;
+        for rule in open {
+            needs(&rule.requirement, &mut notary, &mut origin);
+        }
+        Prematch::Governed(Needs {
+            mode: if enforced(&rules) {
+                Mode::Enforce
+            } else {
+                Mode::Audit
+            },
+            rules,
+            notary,
+            origin,
+        })
     }
 
     /// Who governs `namespace`: for messages.
-    pub fn scope_of(&self, _namespace: Option<&str>) -> Option<Scope> {
-        todo!()
+    pub fn scope_of(&self, namespace: Option<&str>) -> Option<Scope> {
+        match namespace {
+            Some(name) if self.set.governed_namespaces.contains(name) => {
+                Some(Scope::Namespace(name.to_owned()))
+            }
+            _ => self.set.has_cluster_policy.then_some(Scope::Cluster),
+        }
+    }
+
+    /// The mode in force for a rule: audit if the rule says so or the node does (CONTRACTS §4).
+    pub fn mode(&self, rule: &Rule) -> Mode {
+        match (self.node_mode, rule.mode) {
+            (Mode::Audit, _) | (_, Some(Mode::Audit)) => Mode::Audit,
+            _ => Mode::Enforce,
+        }
+    }
+
+    /// The parsed key of a signer in the set.
+    pub(crate) fn key(&self, public_key: &[u8]) -> Option<&PublicKey> {
+        self.keys.get(public_key)
+    }
+}
+
+fn compile_notary(
+    notary: &NotaryRequirement,
+    keys: &mut BTreeMap<Vec<u8>, PublicKey>,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let mut refuse = |span: &portcullis_policy::Span, message: String| {
+        let diagnostic = Diagnostic {
+            severity: Severity::Error,
+            span: span.clone(),
+            message,
+        };
+        // One Secret may be named by many rules.
+        if !diagnostics.contains(&diagnostic) {
+            diagnostics.push(diagnostic);
+        }
+    };
+    for signer in &notary.signers {
+        match PublicKey::from_pem(&signer.public_key) {
+            Ok(key) => {
+                keys.insert(signer.public_key.clone(), key);
+            }
+            Err(error) => refuse(
+                &signer.span,
+                format!(
+                    "the public key of signer {} cannot be used: {error}",
+                    signer.name
+                ),
+            ),
+        }
+    }
+    for (gun, pin) in &notary.trust.pins {
+        if pin.len() != 64 || !pin.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            refuse(
+                &notary.span,
+                format!("the pin for {gun} is not a TUF key id: expected 64 hex digits"),
+            );
+        }
+    }
+}
+
+/// Whether some evidence could satisfy `requirement`.
+fn reachable(requirement: &Requirement) -> bool {
+    match requirement {
+        Requirement::Allow | Requirement::Notary(_) => true,
+        Requirement::Deny { .. } | Requirement::Unsupported { .. } => false,
+        Requirement::All(of) => of.iter().all(reachable),
+        Requirement::Any { threshold, of } => {
+            of.iter().filter(|one| reachable(one)).count() >= *threshold
+        }
+    }
+}
+
+fn needs<'a>(
+    requirement: &'a Requirement,
+    notary: &mut Vec<&'a NotaryRequirement>,
+    origin: &mut bool,
+) {
+    if !reachable(requirement) {
+        return;
+    }
+    match requirement {
+        Requirement::Allow => *origin = true,
+        Requirement::Notary(one) if !notary.contains(&one) => notary.push(one),
+        Requirement::All(of) | Requirement::Any { of, .. } => {
+            for inner in of {
+                needs(inner, notary, origin);
+            }
+        }
+        _ => {}
     }
 }

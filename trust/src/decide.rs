@@ -1,11 +1,17 @@
 //! The decision: policy × evidence × clock, no I/O.
 
-use portcullis_policy::model::Mode;
+mod evaluate;
+mod text;
+
+use portcullis_policy::bootstrap::BootstrapImage;
+use portcullis_policy::model::{Mode, Requirement, Rule, Scope};
+use portcullis_policy::select::Selection;
 use portcullis_policy::{Digest, ImageReference, Span};
 
 use crate::compile::CompiledPolicy;
 use crate::evidence::Evidence;
 use crate::time::Timestamp;
+use evaluate::{Failure, Judge, Outcome};
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
@@ -86,14 +92,210 @@ impl Decision {
     }
 }
 
+/// A question whose digest may not be known yet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) namespace: Option<&'a str>,
+    pub(crate) reference: &'a ImageReference,
+    pub(crate) digest: Option<&'a Digest>,
+}
+
 impl CompiledPolicy {
     /// Decides. The same inputs give the same decision, byte for byte.
-    pub fn decide(
+    ///
+    /// An image on the bootstrap list is allowed unless a rule that matches it says deny.
+    pub fn decide(&self, question: &Question<'_>, evidence: &Evidence, now: Timestamp) -> Decision {
+        let asked = Asked {
+            namespace: question.namespace,
+            reference: question.reference,
+            digest: Some(question.digest),
+        };
+        let selection = self.set.select(question.namespace, question.reference);
+        if question
+            .reference
+            .digest()
+            .is_some_and(|named| named != question.digest)
+        {
+            return self.other_digest(&asked, &selection);
+        }
+        if let Some(image) = self.bootstrapped(&asked, &selection) {
+            return Decision {
+                denial: None,
+                mode: self.node_mode,
+                rules: Vec::new(),
+                findings: vec![Finding {
+                    system: "bootstrap".to_owned(),
+                    signer: format!(
+                        "{} in {}",
+                        text::quote(&image.repository),
+                        text::quote(&text::place(&image.span))
+                    ),
+                    gathered_at: None,
+                }],
+            };
+        }
+        match selection {
+            Selection::NoRule { scope } => self.no_rule(&asked, scope.as_ref()),
+            Selection::Rules(rules) => self.judge(&rules, &rules, &asked, evidence, now),
+        }
+    }
+
+    /// The bootstrap entry that allows what is asked, unless an explicit deny beats it.
+    pub(crate) fn bootstrapped(
         &self,
-        _question: &Question<'_>,
-        _evidence: &Evidence,
-        _now: Timestamp,
+        asked: &Asked<'_>,
+        selection: &Selection<'_>,
+    ) -> Option<&BootstrapImage> {
+        let image = self.bootstrap.allows(asked.namespace, asked.digest?)?;
+        let denied = match selection {
+            Selection::Rules(rules) => rules.iter().any(|rule| denies(&rule.requirement)),
+            Selection::NoRule { .. } => false,
+        };
+        (!denied).then_some(image)
+    }
+
+    pub(crate) fn no_rule(&self, asked: &Asked<'_>, scope: Option<&Scope>) -> Decision {
+        Decision {
+            denial: Some(Denial {
+                reason: DenialReason::NoRule,
+                text: format!("{}: {}", text::subject(asked), text::no_rule(scope)),
+            }),
+            mode: self.node_mode,
+            rules: Vec::new(),
+            findings: Vec::new(),
+        }
+    }
+
+    /// Whether some evidence could satisfy `rule`.
+    pub(crate) fn satisfiable(&self, rule: &Rule, asked: &Asked<'_>) -> bool {
+        let judge = Judge {
+            policy: self,
+            asked,
+            evidence: &Evidence::default(),
+            now: Timestamp(0),
+            rule,
+        };
+        match judge.rule() {
+            Outcome::Holds(_) => true,
+            Outcome::Fails(failure) => failure.lacks_evidence(),
+        }
+    }
+
+    /// The decision that follows from the requirements alone.
+    pub(crate) fn judge_without_evidence(
+        &self,
+        judged: &[&Rule],
+        matched: &[&Rule],
+        asked: &Asked<'_>,
     ) -> Decision {
-        todo!()
+        self.judge(judged, matched, asked, &Evidence::default(), Timestamp(0))
+    }
+
+    /// All of `judged` must hold. A refusal is enforced if one of the rules that fail is.
+    fn judge(
+        &self,
+        judged: &[&Rule],
+        matched: &[&Rule],
+        asked: &Asked<'_>,
+        evidence: &Evidence,
+        now: Timestamp,
+    ) -> Decision {
+        let mut findings = Vec::new();
+        let mut failures: Vec<(Mode, Failure)> = Vec::new();
+        for rule in judged {
+            let judge = Judge {
+                policy: self,
+                asked,
+                evidence,
+                now,
+                rule,
+            };
+            match judge.rule() {
+                Outcome::Holds(found) => findings.extend(found),
+                Outcome::Fails(failure) => failures.push((self.mode(rule), failure)),
+            }
+        }
+        let strictest = |mut modes: Box<dyn Iterator<Item = Mode> + '_>| {
+            if modes.any(|mode| mode == Mode::Enforce) {
+                Mode::Enforce
+            } else {
+                Mode::Audit
+            }
+        };
+        let mode = if failures.is_empty() {
+            strictest(Box::new(judged.iter().map(|rule| self.mode(rule))))
+        } else {
+            strictest(Box::new(failures.iter().map(|(mode, _)| *mode)))
+        };
+        // What is merely audited must not keep what is enforced from being gathered and mended.
+        failures.retain(|(of, _)| *of == mode);
+        let failures = failures.into_iter().map(|(_, failure)| failure).collect();
+        let denial = evaluate::merge(failures, "; ").map(|failure| Denial {
+            reason: failure.reason,
+            text: format!(
+                "{}: {}. {}",
+                text::subject(asked),
+                failure.what,
+                failure.advice
+            ),
+        });
+        Decision {
+            findings: if denial.is_some() {
+                Vec::new()
+            } else {
+                findings
+            },
+            denial,
+            mode,
+            rules: matched.iter().map(|rule| RuleRef::of(rule)).collect(),
+        }
+    }
+
+    /// The reference names a digest and the question is about another one: whoever asks has lost track.
+    fn other_digest(&self, asked: &Asked<'_>, selection: &Selection<'_>) -> Decision {
+        let rules: &[&Rule] = match selection {
+            Selection::Rules(rules) => rules,
+            Selection::NoRule { .. } => &[],
+        };
+        let enforced =
+            rules.is_empty() || rules.iter().any(|rule| self.mode(rule) == Mode::Enforce);
+        Decision {
+            denial: Some(Denial {
+                reason: DenialReason::NotSatisfied,
+                text: format!(
+                    "{}: the image is another one than the digest in its name. Pull it again",
+                    text::subject(asked)
+                ),
+            }),
+            mode: if enforced && self.node_mode == Mode::Enforce {
+                Mode::Enforce
+            } else {
+                Mode::Audit
+            },
+            rules: rules.iter().map(|rule| RuleRef::of(rule)).collect(),
+            findings: Vec::new(),
+        }
+    }
+}
+
+impl RuleRef {
+    fn of(rule: &Rule) -> Self {
+        Self {
+            document: rule.document.clone(),
+            pattern: rule.pattern.text.clone(),
+            span: rule.span.clone(),
+        }
+    }
+}
+
+/// Whether a requirement fails because its author wrote deny.
+fn denies(requirement: &Requirement) -> bool {
+    match requirement {
+        Requirement::Deny { .. } => true,
+        Requirement::All(of) => of.iter().any(denies),
+        Requirement::Any { threshold, of } => {
+            of.iter().filter(|one| !denies(one)).count() < *threshold
+        }
+        Requirement::Allow | Requirement::Notary(_) | Requirement::Unsupported { .. } => false,
     }
 }

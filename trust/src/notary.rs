@@ -1,11 +1,33 @@
 //! Notary v1 (TUF 0.9 as `notary` 0.7 serves it), read-only: verification and the sans-I/O update session.
+//!
+//! What notary's own client and Portieris get wrong, and this module does not: thresholds count keys, not key ids; a
+//! pinned signer's key must have *signed* its role, not merely be listed in it; a digest reference is looked up by its
+//! digest, not by `latest`; roots are pinned or, by opt-in, remembered; the digest comes from `targets/releases` or
+//! `targets` alone.
+
+mod canonical;
+mod error;
+mod keys;
+mod metadata;
+mod query;
+mod root;
+mod session;
+mod verify;
 
 use std::collections::BTreeMap;
 
 use portcullis_policy::Digest;
 use portcullis_policy::model::{NotaryRequirement, NotaryServer};
 
+pub use error::NotaryError;
+pub use keys::{KeyError, PublicKey};
+pub use query::{Signatory, Signer, Subject, VerifiedCollection};
+pub use session::{Session, Step, Want};
+
+use crate::evidence::NotaryEvidence;
 use crate::time::Timestamp;
+use root::Anchor;
+use verify::{Next, Walk};
 
 /// The raw metadata of one collection, exactly as the server sent it and as it verified at `gathered_at`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -37,71 +59,84 @@ pub struct NotaryMemory {
     pub first_root: Option<Digest>,
 }
 
-/// One file the session wants next.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Want {
-    /// File name below `{server}/v2/{gun}/_trust/tuf/`, such as `snapshot.<sha256>.json` or `targets/alice.<sha256>.json`.
-    pub file: String,
-    /// Largest body to read, in bytes.
-    pub max_bytes: usize,
-}
-
-/// What the session says next.
-#[derive(Debug)]
-pub enum Step {
-    /// Fetch this and call [`Session::supply`].
-    Fetch(Want),
-    /// Finished.
-    Done(Result<Box<(NotaryCollection, NotaryMemory)>, NotaryError>),
-}
-
-/// An update of one collection: says which file to fetch, takes it, and ends in a verified collection. No I/O.
-#[derive(Debug)]
-pub struct Session {}
-
-/// Why trust data is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotaryError {
-    /// The server has no trust data for the collection: unsigned, which is not the same as unreachable.
-    #[error("the trust server has no trust data for {gun}")]
-    NoTrustData {
-        /// The collection.
-        gun: String,
-    },
-}
-
-impl Session {
-    /// Starts an update of `gun` at time `now`. `previous` is the stored copy, if any.
-    pub fn new(
-        _gun: &str,
-        _trust: &NotaryServer,
-        _memory: &NotaryMemory,
-        _previous: Option<&NotaryCollection>,
-        _now: Timestamp,
-    ) -> Self {
-        todo!()
-    }
-
-    /// What to do next. Calling it twice without `supply` gives the same answer.
-    pub fn step(&mut self) -> Step {
-        todo!()
-    }
-
-    /// The bytes of the file wanted, or `None` for 404. Other failures end the session by dropping it.
-    pub fn supply(&mut self, _body: Option<Vec<u8>>) {
-        todo!()
-    }
-}
-
-/// The digest that `collection`, once verified under `requirement`, binds `tag` to.
+/// Verifies a stored collection as of the time it was gathered, under the trust configured *now*: a changed pin takes
+/// effect on what is stored.
 ///
 /// # Errors
-/// [`NotaryError`] if the collection does not verify or does not name the tag.
+/// [`NotaryError`], the first thing found wrong.
+pub fn verify(
+    trust: &NotaryServer,
+    evidence: &NotaryEvidence,
+) -> Result<VerifiedCollection, NotaryError> {
+    let NotaryEvidence { collection, memory } = evidence;
+    if collection.server != trust.server {
+        return Err(NotaryError::OtherCollection);
+    }
+    let anchor = Anchor {
+        gun: &collection.gun,
+        trust,
+        first_root: memory.first_root.as_ref(),
+    };
+    let (_, root) = root::chain(anchor, &collection.roots, collection.gathered_at)?;
+    let root_text = collection
+        .roots
+        .last()
+        .map(String::as_str)
+        .unwrap_or_default();
+    let mut walk = Walk::new(root, root_text, collection.gathered_at, &memory.floors)?;
+    loop {
+        match walk.next()? {
+            Next::Complete => break,
+            Next::Timestamp => walk.accept(&collection.timestamp)?,
+            Next::File(role, _) => {
+                let text = match role.as_str() {
+                    "snapshot" => &collection.snapshot,
+                    "targets" => &collection.targets,
+                    _ => collection
+                        .delegations
+                        .get(&role)
+                        .ok_or(NotaryError::Missing { role })?,
+                };
+                walk.accept(text)?;
+            }
+        }
+    }
+    Ok(VerifiedCollection {
+        gun: collection.gun.clone(),
+        gathered_at: collection.gathered_at,
+        roles: walk.roles,
+        unusable: walk.unusable,
+    })
+}
+
+/// The digest that `collection`, verified under `requirement`, binds `tag` to, with every signer of the requirement
+/// agreeing.
+///
+/// # Errors
+/// [`NotaryError`] if the collection does not verify, does not name the tag, or a signer is missing.
 pub fn bound_digest(
-    _requirement: &NotaryRequirement,
-    _collection: &NotaryCollection,
-    _memory: &NotaryMemory,
-    _tag: &str,
+    requirement: &NotaryRequirement,
+    collection: &NotaryCollection,
+    memory: &NotaryMemory,
+    tag: &str,
 ) -> Result<Digest, NotaryError> {
-    todo!()
+    let evidence = NotaryEvidence {
+        collection: collection.clone(),
+        memory: memory.clone(),
+    };
+    let verified = verify(&requirement.trust, &evidence)?;
+    let digest = verified.target(tag)?;
+    for signer in &requirement.signers {
+        let key =
+            PublicKey::from_pem(&signer.public_key).map_err(|source| NotaryError::SignerKey {
+                signer: signer.name.clone(),
+                source,
+            })?;
+        let signer = Signer {
+            name: &signer.name,
+            key: &key,
+        };
+        verified.signed(tag, &digest, signer)?;
+    }
+    Ok(digest)
 }

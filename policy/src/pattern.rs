@@ -1,0 +1,123 @@
+//! Repository patterns: which references one matches, and how specific it is (CONTRACTS §2).
+
+mod portcullis;
+mod portieris;
+
+pub use portcullis::PatternError;
+
+use std::borrow::Cow;
+
+use crate::digest::Digest;
+use crate::model::{Dialect, Pattern};
+use crate::reference::ImageReference;
+
+/// Longest pattern, in bytes: twice what a reference can be.
+pub const MAX_PATTERN_LENGTH: usize = 1024;
+
+/// How specific a match is; the greatest wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Quality {
+    /// The pattern has no `*` and is the reference itself.
+    pub literal: bool,
+    /// Bytes of the pattern minus the number of its stars. Of the normalised pattern, in our own dialect.
+    pub weight: usize,
+}
+
+/// A reference prepared for being matched against many patterns.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject<'a> {
+    raw: &'a str,
+    /// In lower case: hosts are names of the DNS.
+    host: Cow<'a, str>,
+    path: &'a str,
+    /// `None` for a reference with a digest: a tag beside a digest is decoration that nothing checks.
+    tag: Option<&'a str>,
+    digest: Option<&'a Digest>,
+}
+
+impl<'a> Subject<'a> {
+    pub(crate) fn new(reference: &'a ImageReference) -> Self {
+        let domain = reference.domain();
+        let host = if domain.bytes().any(|b| b.is_ascii_uppercase()) {
+            Cow::Owned(domain.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(domain)
+        };
+        Self {
+            raw: reference.raw(),
+            host,
+            path: reference.path(),
+            tag: reference.tag().filter(|_| reference.digest().is_none()),
+            digest: reference.digest(),
+        }
+    }
+}
+
+impl Pattern {
+    /// How specifically this pattern matches `reference`; `None`: not at all.
+    pub fn matches(&self, reference: &ImageReference) -> Option<Quality> {
+        self.matches_subject(&Subject::new(reference))
+    }
+
+    pub(crate) fn matches_subject(&self, subject: &Subject<'_>) -> Option<Quality> {
+        match self.dialect {
+            Dialect::Portieris => portieris::matches(&self.text, subject.raw),
+            Dialect::Portcullis => portcullis::Parts::read(&self.text).ok()?.matches(subject),
+        }
+    }
+
+    /// The text that two patterns share exactly when they match the same references by definition: our own dialect
+    /// normalised (`nginx` is `docker.io/library/nginx`), Portieris' as it stands.
+    pub fn canonical(&self) -> String {
+        match self.dialect {
+            Dialect::Portieris => self.text.clone(),
+            Dialect::Portcullis => portcullis::Parts::read(&self.text)
+                .map_or_else(|_| self.text.clone(), |parts| parts.canonical()),
+        }
+    }
+
+    /// A glob over normalised repositories (`host/path`) that matches at least those this pattern can match.
+    pub(crate) fn repositories(&self) -> String {
+        match self.dialect {
+            Dialect::Portieris => portieris::repositories(&self.text),
+            Dialect::Portcullis => portcullis::Parts::read(&self.text)
+                .map_or_else(|_| "*".to_owned(), |parts| parts.repositories()),
+        }
+    }
+
+    /// Whether the pattern is one of its dialect.
+    ///
+    /// # Errors
+    /// What a document's author has to change: the loader refuses the set for it.
+    pub fn check(&self) -> Result<(), PatternError> {
+        check_characters(&self.text)?;
+        match self.dialect {
+            Dialect::Portieris => Ok(()),
+            Dialect::Portcullis => portcullis::Parts::read(&self.text)?.check(),
+        }
+    }
+}
+
+pub(crate) fn weight(text: &str) -> usize {
+    text.bytes().filter(|b| *b != b'*').count()
+}
+
+/// Characters that no reference can contain make a pattern that never matches, which for a deny rule means that it
+/// never denies.
+fn check_characters(text: &str) -> Result<(), PatternError> {
+    if text.is_empty() {
+        return Err(PatternError::Empty);
+    }
+    if text.len() > MAX_PATTERN_LENGTH {
+        return Err(PatternError::TooLong);
+    }
+    let allowed = |c: &char| c.is_ascii_alphanumeric() || "._-/:@*[]".contains(*c);
+    match text.chars().find(|c| !allowed(c)) {
+        Some(found) => Err(PatternError::Character(found)),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

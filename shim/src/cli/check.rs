@@ -1,0 +1,129 @@
+//! `portcullis check`.
+
+use super::args::{CheckArgs, Global};
+use super::ask::{self, Asked};
+use super::text::{Pairs, Style, plain};
+use super::{CliError, Exit, answer};
+use crate::admin::{CheckReport, Endpoint, ImageQuestion};
+use crate::telemetry::Verdict;
+
+pub(super) fn run(global: &Global, args: &CheckArgs) -> Result<Exit, CliError> {
+    let config = global.config()?;
+    let reports = ask::block_on(async {
+        let asked = ask::choose(global, &config, &args.place).await?;
+        let mut reports = Vec::with_capacity(args.images.len());
+        for image in &args.images {
+            let question = ImageQuestion {
+                namespace: args.place.namespace.clone(),
+                image: image.clone(),
+            };
+            reports.push(match &asked {
+                Asked::Daemon(client) => client.ask(Endpoint::Check, Some(&question)).await?,
+                Asked::Local(admin) => admin.check(question).await.map_err(CliError::other)?,
+            });
+        }
+        Ok(reports)
+    })?;
+    answer(global.output, &reports, |reports, style| {
+        reports.iter().map(|report| render(report, style)).collect()
+    })?;
+    Ok(exit(&reports))
+}
+
+/// A denial outweighs an unknown: who asks in a pipeline must not go on.
+fn exit(reports: &[CheckReport]) -> Exit {
+    let any = |wanted: &[Verdict]| {
+        reports
+            .iter()
+            .any(|report| wanted.contains(&report.verdict))
+    };
+    if any(&[Verdict::Deny, Verdict::WouldDeny]) {
+        Exit::No
+    } else if any(&[Verdict::Error]) {
+        Exit::Unknown
+    } else {
+        Exit::Yes
+    }
+}
+
+fn render(report: &CheckReport, style: Style) -> String {
+    let verdict = match report.verdict {
+        Verdict::Allow => style.good("allow"),
+        Verdict::Deny => style.bad("deny"),
+        Verdict::WouldDeny => style.warn("would deny (audit mode: it goes forward)"),
+        Verdict::Error => style.warn("could not tell"),
+    };
+    let mut pairs = Pairs::default();
+    if let Some(namespace) = &report.namespace {
+        pairs.add("namespace", namespace);
+    }
+    if let Some(digest) = &report.digest {
+        pairs.add("digest", digest.to_string());
+    }
+    for rule in &report.rules {
+        let pattern = plain(&rule.pattern);
+        pairs.add(
+            "rule",
+            format!("{pattern}  {}  {}", rule.document, rule.place),
+        );
+    }
+    for finding in &report.findings {
+        let when = finding
+            .gathered_at
+            .as_ref()
+            .map(|at| format!("  (gathered {at})"))
+            .unwrap_or_default();
+        let signer = plain(&finding.signer);
+        pairs.add("by", format!("{}: {signer}{when}", finding.system));
+    }
+    if let Some(denial) = &report.denial {
+        pairs.add("because", plain(denial));
+    }
+    format!(
+        "{}  {verdict}\n{}",
+        style.strong(&plain(&report.image)),
+        pairs.render(2)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_policy::model::Mode;
+
+    use super::*;
+
+    fn report(verdict: Verdict) -> CheckReport {
+        let question = ImageQuestion {
+            namespace: Some("shop".to_owned()),
+            image: "nginx".to_owned(),
+        };
+        CheckReport {
+            verdict,
+            ..CheckReport::undecided(&question, Mode::Enforce, "registry", "away".to_owned())
+        }
+    }
+
+    #[test]
+    fn one_bad_image_decides_the_exit_status() {
+        use Verdict::{Allow, Deny, Error, WouldDeny};
+
+        for (verdicts, wanted) in [
+            (vec![Allow, Allow], Exit::Yes),
+            (vec![Allow, Deny], Exit::No),
+            (vec![Error, Deny], Exit::No),
+            (vec![WouldDeny], Exit::No),
+            (vec![Allow, Error], Exit::Unknown),
+        ] {
+            let reports: Vec<_> = verdicts.iter().copied().map(report).collect();
+            assert_eq!(exit(&reports), wanted, "{verdicts:?}");
+        }
+    }
+
+    #[test]
+    fn the_text_names_what_a_person_needs() {
+        assert_eq!(
+            render(&report(Verdict::Deny), Style::default()),
+            "nginx  deny\n  namespace  shop\n  because    away\n"
+        );
+    }
+}

@@ -1,0 +1,290 @@
+//! `portcullis policy lint`: says about files what the daemon would say.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use portcullis_policy::bootstrap::Bootstrap;
+use portcullis_policy::load::SourceFile;
+use portcullis_policy::{Diagnostic, Severity};
+use serde::Serialize;
+
+use super::args::{Global, LintArgs};
+use super::text::{Style, count, plain};
+use super::{CliError, Exit, answer};
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::policy::safe_file::{self, SafeFileError};
+use crate::policy::{
+    Contents, DirectoryReader, KEYS, Loader, PolicySettings, SetLoader, is_key_name, is_policy_name,
+};
+
+/// Largest file read; the daemon's cap for a whole set.
+const MAX_BYTES: u64 = 32 * 1024 * 1024;
+
+#[derive(Debug, Serialize)]
+struct LintReport {
+    files: usize,
+    /// Absent: the set does not load.
+    rules: Option<usize>,
+    errors: usize,
+    warnings: usize,
+    diagnostics: Vec<Diagnostic>,
+}
+
+#[derive(Debug, Default)]
+struct Input {
+    files: Vec<SourceFile>,
+    bootstrap: Option<SourceFile>,
+    /// Name in the set to the path as it was given.
+    shown: BTreeMap<String, String>,
+}
+
+pub(super) fn run(global: &Global, args: &LintArgs) -> Result<Exit, CliError> {
+    let config = global.config_unowned()?;
+    let input = gather(&args.paths, &config)?;
+    let loader = SetLoader {
+        options: config.load_options(),
+        mode: config.mode,
+    };
+    let report = lint(&loader, &input);
+    answer(global.output, &report, render)?;
+    Ok(if report.errors == 0 {
+        Exit::Yes
+    } else {
+        Exit::No
+    })
+}
+
+fn lint(loader: &dyn Loader, input: &Input) -> LintReport {
+    let mut diagnostics = Vec::new();
+    let bootstrap = match input.bootstrap.as_ref().map(|file| loader.bootstrap(file)) {
+        Some(Ok(list)) => list,
+        Some(Err(found)) => {
+            diagnostics.extend(found);
+            Bootstrap::default()
+        }
+        None => Bootstrap::default(),
+    };
+    let rules = match loader.policy(&input.files, bootstrap) {
+        Ok((policy, warnings)) => {
+            diagnostics.extend(warnings);
+            Some(policy.set.rules.len())
+        }
+        Err(found) => {
+            diagnostics.extend(found);
+            None
+        }
+    };
+    for diagnostic in &mut diagnostics {
+        if let Some(path) = input.shown.get(&*diagnostic.span.file) {
+            diagnostic.span.file = path.as_str().into();
+        }
+    }
+    diagnostics.sort_by(|a, b| a.span.cmp(&b.span));
+    let of = |severity| {
+        diagnostics
+            .iter()
+            .filter(|diagnostic| diagnostic.severity == severity)
+            .count()
+    };
+    LintReport {
+        files: input.files.len() + usize::from(input.bootstrap.is_some()),
+        rules,
+        errors: of(Severity::Error),
+        warnings: of(Severity::Warning),
+        diagnostics,
+    }
+}
+
+/// All paths as one set. Files are named relative to their directory, as documents name their keys.
+fn gather(paths: &[PathBuf], config: &Config) -> Result<Input, CliError> {
+    let mut input = Input::default();
+    for path in paths {
+        let metadata = fs::metadata(path).map_err(|error| failed(path, &error.into()))?;
+        if !metadata.is_dir() {
+            add_file(path, "", &mut input)?;
+        } else if same(path, &config.policy_dir) {
+            add_policy_dir(path, &mut input)?;
+        } else {
+            add_dir(path, "", is_policy_name, &mut input)?;
+            let keys = path.join(KEYS);
+            if keys.is_dir() {
+                add_dir(&keys, "keys/", is_key_name, &mut input)?;
+            }
+        }
+    }
+    Ok(input)
+}
+
+/// Reads the node's own policy directory as the daemon does: owners and modes count.
+fn add_policy_dir(path: &Path, input: &mut Input) -> Result<(), CliError> {
+    let settings = PolicySettings::new(path, "");
+    let contents = DirectoryReader::new(path, settings.quiet)
+        .read(&SystemClock)
+        .map_err(|error| CliError::Other(format!("{}: {error}", error.path().display())))?;
+    if let Contents::Files(files) = contents {
+        for file in files {
+            let shown = path.join(&file.name);
+            input.add(file, &shown);
+        }
+    }
+    Ok(())
+}
+
+/// Reads a folder of a checkout.
+fn add_dir(
+    path: &Path,
+    prefix: &str,
+    wanted: fn(&OsStr) -> bool,
+    input: &mut Input,
+) -> Result<(), CliError> {
+    let mut files: Vec<_> = fs::read_dir(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| failed(path, &error.into()))?
+        .into_iter()
+        .filter(|entry| wanted(&entry.file_name()))
+        .map(|entry| entry.path())
+        .filter(|file| !file.is_dir())
+        .collect();
+    files.sort();
+    files
+        .iter()
+        .try_for_each(|file| add_file(file, prefix, input))
+}
+
+/// Reads any file. In a checkout owners and modes mean nothing, so none is handed on.
+fn add_file(path: &Path, prefix: &str, input: &mut Input) -> Result<(), CliError> {
+    let read = safe_file::read_unowned(path, MAX_BYTES).map_err(|error| failed(path, &error))?;
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let file = SourceFile {
+        name: format!("{prefix}{name}"),
+        bytes: read.bytes,
+        mode: None,
+    };
+    input.add(file, path);
+    Ok(())
+}
+
+impl Input {
+    /// Adds a file; one that is named like another keeps its whole path as its name.
+    fn add(&mut self, mut file: SourceFile, path: &Path) {
+        let shown = path.display().to_string();
+        if file.name == "bootstrap.yaml" && self.bootstrap.is_none() {
+            file.name = shown;
+            self.bootstrap = Some(file);
+            return;
+        }
+        if self.shown.contains_key(&file.name) {
+            file.name.clone_from(&shown);
+        }
+        self.shown.insert(file.name.clone(), shown);
+        self.files.push(file);
+    }
+}
+
+fn same(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+fn failed(path: &Path, error: &SafeFileError) -> CliError {
+    CliError::Other(format!("{}: {error}", path.display()))
+}
+
+fn render(report: &LintReport, style: Style) -> String {
+    let mut out = String::new();
+    for diagnostic in &report.diagnostics {
+        let word = match diagnostic.severity {
+            Severity::Error => style.bad("error:"),
+            Severity::Warning => style.warn("warning:"),
+        };
+        let span = &diagnostic.span;
+        let place = if span.line > 0 {
+            format!("{}:{}:{}", span.file, span.line, span.column)
+        } else {
+            span.file.to_string()
+        };
+        let place = style.strong(&plain(&place));
+        let message = plain(&diagnostic.message);
+        write!(out, "{place}: {word} {message}").ok();
+        if !span.path.is_empty() {
+            out.push_str(&style.dim(&format!(" [{}]", plain(&span.path))));
+        }
+        out.push('\n');
+    }
+    let files = count(report.files, "file");
+    match report.rules {
+        Some(rules) if report.errors == 0 => {
+            write!(
+                out,
+                "{}: {files}, {}",
+                style.good("ok"),
+                count(rules, "rule")
+            )
+        }
+        _ => write!(
+            out,
+            "{}: {files}, {}",
+            style.bad("refused"),
+            count(report.errors, "error")
+        ),
+    }
+    .ok();
+    if report.warnings > 0 {
+        write!(out, ", {}", count(report.warnings, "warning")).ok();
+    }
+    out.push('\n');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_diagnostic_reads_like_a_compilers() {
+        let report = LintReport {
+            files: 1,
+            rules: None,
+            errors: 1,
+            warnings: 0,
+            diagnostics: vec![Diagnostic {
+                severity: Severity::Error,
+                span: portcullis_policy::Span {
+                    file: "a.yaml".into(),
+                    line: 3,
+                    column: 5,
+                    path: "spec.x".to_owned(),
+                },
+                message: "unknown field".to_owned(),
+            }],
+        };
+        assert_eq!(
+            render(&report, Style::default()),
+            "a.yaml:3:5: error: unknown field [spec.x]\nrefused: 1 file, 1 error\n"
+        );
+    }
+
+    #[test]
+    fn a_directory_stands_for_its_policy_files() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["b.yaml", "a.json", ".x.yaml", "README.md", "bootstrap.yaml"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        fs::create_dir(dir.path().join("keys")).unwrap();
+        fs::write(dir.path().join("keys/shop.pub"), "").unwrap();
+        let input = gather(&[dir.path().to_owned()], &Config::default()).unwrap_or_default();
+        let names: Vec<_> = input.files.iter().map(|file| file.name.as_str()).collect();
+        assert_eq!(names, ["a.json", "b.yaml", "keys/shop.pub"]);
+        assert_eq!(
+            input.shown["keys/shop.pub"],
+            dir.path().join("keys/shop.pub").display().to_string()
+        );
+        assert!(input.bootstrap.is_some());
+    }
+}

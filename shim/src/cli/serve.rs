@@ -1,0 +1,248 @@
+//! `portcullis serve`: the daemon. Only wiring: parts are made here, tied together, and stopped in order.
+//!
+//! Two runtimes: the proxy turns on one thread of its own, so that no signature check, disk or DNS lookup delays a
+//! passed-through call; gate, admin socket and clients share the other (DESIGN §4).
+
+mod proxy_thread;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::args::Global;
+use super::parts::GateParts;
+use super::unplugged::Unplugged;
+use super::{CliError, Exit};
+use crate::admin::{Admin, AdminApi, AdminServer, Limits};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{self, Config};
+use crate::intercept::Interceptor;
+use crate::policy::{FileLastGood, PolicyKeeper, PolicySettings, SetLoader};
+use crate::proxy::notify::{self, Readiness};
+use crate::proxy::{Listener, ProxyMetrics};
+use crate::store::{Store, StoreError};
+use crate::telemetry::{self, Kind, LogGuard, Metrics};
+
+use proxy_thread::ProxyThread;
+
+/// Threads of the gate's runtime.
+const GATE_WORKERS: usize = 2;
+/// How long the proxy may take to stop: its own drain of 2 s (DESIGN §8) and a margin.
+const PROXY_STOP: Duration = Duration::from_secs(4);
+/// How long anything else may take to stop.
+const STOP: Duration = Duration::from_secs(1);
+
+/// The gate from its two sides.
+struct Gate {
+    interceptor: Arc<dyn Interceptor>,
+    admin: Arc<dyn AdminApi>,
+}
+
+/// THE GATE IS PLUGGED IN HERE. Called inside the gate's runtime; further numbers go to [`Metrics::add_source`].
+fn gate(_parts: GateParts) -> Gate {
+    Gate {
+        interceptor: Arc::new(Unplugged),
+        admin: Arc::new(Unplugged),
+    }
+}
+
+pub(super) fn run(global: &Global) -> Result<Exit, CliError> {
+    let config = global.config()?;
+    let log = telemetry::init(config.log_format).map_err(CliError::other)?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config = %global.config_path().display(),
+        "starting"
+    );
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(GATE_WORKERS)
+        .thread_name("gate")
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::Other(format!("no runtime: {error}")))?;
+    let outcome = runtime.block_on(serve(&config, &global.config_path(), &log));
+    runtime.shutdown_timeout(STOP);
+    if let Err(error) = &outcome {
+        tracing::error!(%error, "stopped");
+    }
+    drop(log);
+    outcome
+}
+
+async fn serve(config: &Config, config_path: &Path, log: &LogGuard) -> Result<Exit, CliError> {
+    // Before anything is ready, so that no signal finds the default action.
+    let mut signals = Signals::new().map_err(CliError::other)?;
+    let readiness = Readiness::new();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let metrics = Arc::new(Metrics::new());
+    let dropped = log.dropped();
+    metrics.add_source(
+        "log_lines_dropped",
+        "Log lines dropped because nobody read them",
+        Kind::Counter,
+        "",
+        move || vec![dropped.load(std::sync::atomic::Ordering::Relaxed).into()],
+    );
+
+    let (keeper, policy) = PolicyKeeper::start(
+        PolicySettings::new(&config.policy_dir, config::bootstrap_path(config_path)),
+        Arc::new(SetLoader {
+            options: config.load_options(),
+            mode: config.mode,
+        }),
+        Box::new(FileLastGood::new(&config.state_dir)),
+        clock.clone(),
+    )
+    .map_err(CliError::other)?;
+    metrics.add_policy(&policy);
+
+    let store = open_store(config)?;
+    let parts = GateParts::new(
+        config,
+        policy.clone(),
+        store.clone(),
+        metrics.clone(),
+        clock,
+    )?;
+    metrics.add_store(store.clone());
+    metrics.add_registry(parts.registry.clone());
+    let gate = gate(parts);
+    let proxy_metrics = Arc::new(ProxyMetrics::default());
+    metrics.add_proxy(proxy_metrics.clone());
+
+    let admin = AdminTask::start(config, Admin::new(gate.admin, policy.clone(), metrics));
+    let listening = readiness.part("proxy");
+    let mut proxy = ProxyThread::start(config, gate.interceptor, proxy_metrics, listening)
+        .map_err(CliError::Other)?;
+    readiness.started();
+
+    let exit = loop {
+        tokio::select! {
+            biased;
+            ended = proxy.ended() => {
+                tracing::error!(error = ended, "the proxy ended");
+                break Err(CliError::Other(ended));
+            }
+            wish = signals.next() => match wish {
+                Wish::Stop => break Ok(Exit::Yes),
+                Wish::Reload => {
+                    notify::reloading();
+                    let stop = tokio::select! {
+                        () = policy.reload() => false,
+                        () = signals.stop() => true,
+                    };
+                    notify::reloaded();
+                    if stop {
+                        break Ok(Exit::Yes);
+                    }
+                }
+            },
+        }
+    };
+
+    notify::stopping();
+    tracing::info!("stopping");
+    proxy.stop(PROXY_STOP).await;
+    if let Some(admin) = admin {
+        admin.stop().await;
+    }
+    drop(keeper);
+    if !matches!(timeout(STOP, store.flush()).await, Ok(Ok(()))) {
+        tracing::warn!(
+            "the evidence store could not be written out; what is missing is gathered again"
+        );
+    }
+    exit
+}
+
+/// The evidence store. Without a usable disk the node goes on with an empty one in memory: nothing is trusted
+/// unverified, and what is needed is gathered again (DESIGN §8).
+fn open_store(config: &Config) -> Result<Store, CliError> {
+    match Store::open(&config.state_dir) {
+        Ok(store) => Ok(store),
+        Err(error @ StoreError::Busy { .. }) => Err(CliError::Other(format!(
+            "{error}; is another portcullis running?"
+        ))),
+        Err(error) => {
+            tracing::error!(%error, "no evidence will survive a restart: the store is kept in memory");
+            Ok(Store::in_memory())
+        }
+    }
+}
+
+/// The admin server's task.
+struct AdminTask {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl AdminTask {
+    /// `None`, with an alarm in the log: pods are judged all the same.
+    fn start(config: &Config, admin: Admin) -> Option<Self> {
+        let path = &config.admin_socket;
+        if let Some(dir) = path.parent()
+            && let Err(error) = std::fs::create_dir_all(dir)
+        {
+            tracing::error!(dir = %dir.display(), %error, "the admin socket's directory cannot be made");
+        }
+        let listener = Listener::bind(path)
+            .inspect_err(
+                |error| tracing::error!(%error, "no admin socket: commands cannot ask the daemon"),
+            )
+            .ok()?;
+        let server = AdminServer::new(Arc::new(admin), Limits::default());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(server.serve(listener, async {
+            stopped.await.ok();
+        }));
+        Some(Self { stop, task })
+    }
+
+    async fn stop(self) {
+        self.stop.send(()).ok();
+        timeout(STOP, self.task).await.ok();
+    }
+}
+
+/// What a signal asks for.
+enum Wish {
+    Stop,
+    Reload,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Wish {
+        tokio::select! {
+            _ = self.terminate.recv() => Wish::Stop,
+            _ = self.interrupt.recv() => Wish::Stop,
+            _ = self.hangup.recv() => Wish::Reload,
+        }
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

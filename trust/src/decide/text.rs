@@ -1,0 +1,69 @@
+//! The words of refusals. One line each, made only of what the policy's author and the user wrote and of numbers:
+//! retries of the same refusal have the same bytes.
+
+use portcullis_policy::Span;
+use portcullis_policy::model::{Rule, Scope};
+
+use super::Asked;
+
+/// Longest text taken over from a policy, in characters.
+const MAX_QUOTE: usize = 300;
+
+/// `namespace shop may not use registry.example.com/shop/app:1`.
+pub(super) fn subject(asked: &Asked<'_>) -> String {
+    let image = quote(asked.reference.raw());
+    match asked.namespace {
+        Some(namespace) => format!("namespace {} may not use {image}", quote(namespace)),
+        None => format!("a call without a pod may not use {image}"),
+    }
+}
+
+/// `rule "registry.example.com/shop/*" (apps.yaml:7:11, ImagePolicy/apps)`.
+pub(super) fn rule(rule: &Rule) -> String {
+    let place = place(&rule.span);
+    format!(
+        "rule \"{}\" ({}, {})",
+        quote(&rule.pattern.text),
+        quote(&place),
+        quote(&rule.document)
+    )
+}
+
+/// `apps.yaml:7:11`.
+pub(super) fn place(span: &Span) -> String {
+    if span.line > 0 {
+        format!("{}:{}:{}", span.file, span.line, span.column)
+    } else {
+        span.file.to_string()
+    }
+}
+
+/// What no rule means, by whose rules were read.
+pub(super) fn no_rule(scope: Option<&Scope>) -> String {
+    match scope {
+        Some(Scope::Namespace(namespace)) => format!(
+            "no rule in the ImagePolicies of namespace {} matches it. Add a rule for it there, or use an image that one \
+             allows",
+            quote(namespace)
+        ),
+        Some(Scope::Cluster) => {
+            "no rule in the ClusterImagePolicies matches it. Add a rule for it, or use an image \
+                                 that one allows"
+                .to_owned()
+        }
+        None => "there is no ImagePolicy or ClusterImagePolicy for it. Add one".to_owned(),
+    }
+}
+
+/// Text from a document or a request, on one line and bounded.
+pub(super) fn quote(text: &str) -> String {
+    let mut out: String = text
+        .chars()
+        .take(MAX_QUOTE)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if text.chars().nth(MAX_QUOTE).is_some() {
+        out.push('…');
+    }
+    out
+}

@@ -1,0 +1,297 @@
+//! Public keys as Notary v1 writes them, and signatures by them.
+//!
+//! Two keys are the same if their *material* is: the algorithm and the key itself. A key id is a hash over one way of
+//! writing a key down, so that one key with two certificates has three ids, and must still count once.
+
+use aws_lc_rs::digest;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA256_ASN1, ECDSA_P521_SHA256_ASN1, ED25519,
+    RSA_PSS_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustls_pki_types::pem::{PemObject as _, SectionKind};
+use x509_cert::Certificate;
+use x509_cert::der::asn1::{ObjectIdentifier, UintRef};
+use x509_cert::der::{Decode as _, Encode as _, Sequence};
+use x509_cert::spki::SubjectPublicKeyInfoRef;
+
+use super::canonical::Json;
+
+const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const ED25519_OID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+
+/// Certificates read from one key; real bundles hold 1 to 3.
+const MAX_CERTIFICATES: usize = 16;
+
+/// Why a public key cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// No PEM block of the wanted kind, or more than one.
+    #[error("expected exactly one PEM block, `PUBLIC KEY` or `CERTIFICATE`")]
+    Pem,
+    /// The DER inside does not parse.
+    #[error("the key is damaged: its DER does not parse")]
+    Der,
+    /// Not ECDSA P-256, P-384 or P-521, RSA or Ed25519.
+    #[error("unsupported key type: use ECDSA P-256, P-384 or P-521, RSA or Ed25519")]
+    Unsupported,
+    /// RSA outside 2048 to 8192 bits.
+    #[error("RSA keys must have 2048 to 8192 bits")]
+    RsaSize,
+    /// Not a valid key of its algorithm.
+    #[error("the key is not a valid one of its type")]
+    Invalid,
+}
+
+/// An algorithm with its parameters, as far as a key fixes them. The hash is SHA-256 whatever the curve: that is what
+/// Notary v1 signs with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Algorithm {
+    P256,
+    P384,
+    P521,
+    /// RSASSA-PSS with a salt of 32 bytes.
+    Rsa,
+    Ed25519,
+}
+
+/// A public key by its material. Equal keys are the same key, however they were written down.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublicKey {
+    algorithm: Algorithm,
+    /// Uncompressed point, DER `RSAPublicKey`, or the 32 bytes of an Ed25519 key.
+    bytes: Vec<u8>,
+}
+
+#[derive(Sequence)]
+struct RsaPublicKey<'a> {
+    modulus: UintRef<'a>,
+    exponent: UintRef<'a>,
+}
+
+impl PublicKey {
+    /// Reads one PEM block: `PUBLIC KEY`, or `CERTIFICATE`, whose subject key is taken.
+    ///
+    /// # Errors
+    /// [`KeyError`]; several blocks are refused, because it would be unclear which is meant.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, KeyError> {
+        let mut blocks = <(SectionKind, Vec<u8>)>::pem_slice_iter(pem);
+        let (Some(Ok((kind, der))), None) = (blocks.next(), blocks.next()) else {
+            return Err(KeyError::Pem);
+        };
+        match kind {
+            SectionKind::PublicKey => Self::from_spki(&der),
+            SectionKind::Certificate => {
+                Self::from_certificate(&Certificate::from_der(&der).map_err(|_| KeyError::Der)?)
+            }
+            _ => Err(KeyError::Pem),
+        }
+    }
+
+    /// The subject key of a certificate.
+    pub(super) fn from_certificate(certificate: &Certificate) -> Result<Self, KeyError> {
+        let spki = certificate
+            .tbs_certificate
+            .subject_public_key_info
+            .to_der()
+            .map_err(|_| KeyError::Der)?;
+        Self::from_spki(&spki)
+    }
+
+    /// Reads a DER `SubjectPublicKeyInfo`.
+    pub(super) fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
+        let spki = SubjectPublicKeyInfoRef::from_der(der).map_err(|_| KeyError::Der)?;
+        let bytes = spki
+            .subject_public_key
+            .as_bytes()
+            .ok_or(KeyError::Der)?
+            .to_vec();
+        let algorithm = match spki.algorithm.oid {
+            EC => match spki
+                .algorithm
+                .parameters_oid()
+                .map_err(|_| KeyError::Unsupported)?
+            {
+                P256 => Algorithm::P256,
+                P384 => Algorithm::P384,
+                P521 => Algorithm::P521,
+                _ => return Err(KeyError::Unsupported),
+            },
+            RSA => {
+                let key = RsaPublicKey::from_der(&bytes).map_err(|_| KeyError::Der)?;
+                let modulus = key.modulus.as_bytes();
+                let bits = modulus.len() * 8
+                    - modulus
+                        .first()
+                        .map_or(0, |byte| byte.leading_zeros() as usize);
+                if !(2048..=8192).contains(&bits) {
+                    return Err(KeyError::RsaSize);
+                }
+                Algorithm::Rsa
+            }
+            ED25519_OID => Algorithm::Ed25519,
+            _ => return Err(KeyError::Unsupported),
+        };
+        // A compressed point would be a second way to write the same key.
+        let uncompressed = |size: usize| bytes.len() == size && bytes.first() == Some(&4);
+        let canonical = match algorithm {
+            Algorithm::P256 => uncompressed(65),
+            Algorithm::P384 => uncompressed(97),
+            Algorithm::P521 => uncompressed(133),
+            Algorithm::Ed25519 => bytes.len() == 32,
+            Algorithm::Rsa => true,
+        };
+        if !canonical {
+            return Err(KeyError::Invalid);
+        }
+        let key = Self { algorithm, bytes };
+        key.unparsed().parse().map_err(|_| KeyError::Invalid)?;
+        Ok(key)
+    }
+
+    fn unparsed(&self) -> UnparsedPublicKey<&[u8]> {
+        let algorithm: &'static dyn VerificationAlgorithm = match self.algorithm {
+            Algorithm::P256 => &ECDSA_P256_SHA256_ASN1,
+            Algorithm::P384 => &ECDSA_P384_SHA256_ASN1,
+            Algorithm::P521 => &ECDSA_P521_SHA256_ASN1,
+            Algorithm::Rsa => &RSA_PSS_2048_8192_SHA256,
+            Algorithm::Ed25519 => &ED25519,
+        };
+        UnparsedPublicKey::new(algorithm, &self.bytes)
+    }
+
+    /// Whether `signature`, made by Notary's `method`, is this key's over `message`.
+    pub(super) fn verifies(&self, method: &str, message: &[u8], signature: &[u8]) -> bool {
+        match (self.algorithm, method.to_ascii_lowercase().as_str()) {
+            (Algorithm::Rsa, "rsapss") | (Algorithm::Ed25519, "eddsa") => {
+                self.unparsed().verify(message, signature).is_ok()
+            }
+            (Algorithm::P256, "ecdsa") => self.verifies_ecdsa(message, signature, 32),
+            (Algorithm::P384, "ecdsa") => self.verifies_ecdsa(message, signature, 48),
+            (Algorithm::P521, "ecdsa") => self.verifies_ecdsa(message, signature, 66),
+            _ => false,
+        }
+    }
+
+    /// Notary writes r and s side by side, each of the curve's size; the library wants DER.
+    fn verifies_ecdsa(&self, message: &[u8], signature: &[u8], size: usize) -> bool {
+        #[derive(Sequence)]
+        struct Ecdsa<'a> {
+            r: UintRef<'a>,
+            s: UintRef<'a>,
+        }
+        if signature.len() != size.saturating_mul(2) {
+            return false;
+        }
+        let (r, s) = signature.split_at(size);
+        let (Ok(r), Ok(s)) = (UintRef::new(r), UintRef::new(s)) else {
+            return false;
+        };
+        Ecdsa { r, s }
+            .to_der()
+            .is_ok_and(|der| self.unparsed().verify(message, &der).is_ok())
+    }
+}
+
+/// A key as metadata lists it.
+#[derive(Debug, Clone)]
+pub(super) struct TufKey {
+    /// SHA-256 over its canonical form, 64 lower-case hex digits: recomputed, never read.
+    pub(super) id: String,
+    /// The key, unless this build cannot use it. Such a key counts for nothing, but does not spoil its neighbours.
+    pub(super) key: Result<PublicKey, KeyError>,
+    /// The certificates it came in, as far as they parse; empty for a bare key.
+    pub(super) certificates: Vec<Certificate>,
+}
+
+impl TufKey {
+    /// Reads an entry of a `keys` object. `None`: it is not of the form of one.
+    pub(super) fn read(entry: &Json) -> Option<Self> {
+        let keytype = entry.get("keytype")?.string()?;
+        let public = entry.get("keyval")?.get("public")?.string()?;
+        let bytes = STANDARD.decode(public).ok()?;
+        let (key, certificates) = match keytype {
+            "ecdsa" | "rsa" => (PublicKey::from_spki(&bytes), Vec::new()),
+            "ed25519" => (Self::ed25519(&bytes), Vec::new()),
+            "ecdsa-x509" | "rsa-x509" => {
+                let certificates = read_certificates(&bytes).unwrap_or_default();
+                let key = certificates
+                    .first()
+                    .ok_or(KeyError::Der)
+                    .and_then(PublicKey::from_certificate);
+                (key, certificates)
+            }
+            _ => (Err(KeyError::Unsupported), Vec::new()),
+        };
+        // A `rsa` key labelled `ecdsa` would have a second id.
+        let key = key.and_then(|key| {
+            let family = match key.algorithm {
+                Algorithm::P256 | Algorithm::P384 | Algorithm::P521 => "ecdsa",
+                Algorithm::Rsa => "rsa",
+                Algorithm::Ed25519 => "ed25519",
+            };
+            let labelled = keytype.strip_suffix("-x509").unwrap_or(keytype);
+            if labelled == family {
+                Ok(key)
+            } else {
+                Err(KeyError::Invalid)
+            }
+        });
+        Some(Self {
+            id: key_id(keytype, public),
+            key,
+            certificates,
+        })
+    }
+
+    /// Notary writes the 32 bytes without any DER around them.
+    fn ed25519(bytes: &[u8]) -> Result<PublicKey, KeyError> {
+        if bytes.len() != 32 {
+            return Err(KeyError::Invalid);
+        }
+        Ok(PublicKey {
+            algorithm: Algorithm::Ed25519,
+            bytes: bytes.to_vec(),
+        })
+    }
+}
+
+/// SHA-256 over the canonical `{keytype, keyval: {private: null, public}}`.
+fn key_id(keytype: &str, public: &str) -> String {
+    let object = |entries: Vec<(&str, Json)>| {
+        Json::Object(
+            entries
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value))
+                .collect(),
+        )
+    };
+    let keyval = object(vec![
+        ("private", Json::Null),
+        ("public", Json::String(public.to_owned())),
+    ]);
+    let key = object(vec![
+        ("keytype", Json::String(keytype.to_owned())),
+        ("keyval", keyval),
+    ]);
+    hex::encode(digest::digest(&digest::SHA256, &key.canonical()))
+}
+
+fn read_certificates(pem: &[u8]) -> Option<Vec<Certificate>> {
+    let mut out = Vec::new();
+    for block in <(SectionKind, Vec<u8>)>::pem_slice_iter(pem) {
+        let (SectionKind::Certificate, der) = block.ok()? else {
+            return None;
+        };
+        if out.len() == MAX_CERTIFICATES {
+            return None;
+        }
+        out.push(Certificate::from_der(&der).ok()?);
+    }
+    Some(out)
+}
