@@ -168,8 +168,12 @@ mod tests {
         let edits: [fn(&mut NotaryServer, &mut NotaryEvidence); 12] = [
             |trust, _| trust.server.push('x'),
             |trust, _| trust.trust_on_first_use = true,
-            |trust, _| drop(trust.pins.insert("a".to_owned(), "b".to_owned())),
-            |_, of| drop(of.memory.floors.insert("root".to_owned(), 1)),
+            |trust, _| {
+                trust.pins.insert("a".to_owned(), "b".to_owned());
+            },
+            |_, of| {
+                of.memory.floors.insert("root".to_owned(), 1);
+            },
             |_, of| of.memory.first_root = Some(portcullis_policy::Digest::of(b"")),
             |_, of| of.collection.server.push('x'),
             |_, of| of.collection.gun.push('x'),
@@ -178,11 +182,9 @@ mod tests {
             |_, of| of.collection.snapshot.push('x'),
             |_, of| of.collection.targets.push('x'),
             |_, of| {
-                drop(
-                    of.collection
-                        .delegations
-                        .insert("a".to_owned(), "b".to_owned()),
-                )
+                of.collection
+                    .delegations
+                    .insert("a".to_owned(), "b".to_owned());
             },
         ];
         let mut keys = vec![key(&trust, &base), key(&trust, &evidence(1))];
