@@ -125,10 +125,10 @@ impl PublicKey {
             RSA => {
                 let key = RsaPublicKey::from_der(&bytes).map_err(|_| KeyError::Der)?;
                 let modulus = key.modulus.as_bytes();
-                let bits = modulus.len() * 8
-                    - modulus
-                        .first()
-                        .map_or(0, |byte| byte.leading_zeros() as usize);
+                let padding = modulus
+                    .first()
+                    .map_or(0, |byte| byte.leading_zeros() as usize);
+                let bits = modulus.len().saturating_mul(8).saturating_sub(padding);
                 if !(2048..=8192).contains(&bits) {
                     return Err(KeyError::RsaSize);
                 }
