@@ -102,16 +102,17 @@ fn entry(item: &Field<'_>, report: &mut Report) -> Option<BootstrapImage> {
     let image = image?;
     let text = image.text(report)?;
     let (repository, digest) = match ImageReference::parse(text) {
-        Ok(reference) => match reference.digest() {
-            Some(digest) => (reference.repository(), *digest),
-            None => {
+        Ok(reference) => {
+            if let Some(digest) = reference.digest() {
+                (reference.repository(), *digest)
+            } else {
                 report.error(
                     image.span(),
                     "must name a digest: `repository@sha256:…`. A tag can be moved by others",
                 );
                 return None;
             }
-        },
+        }
         Err(error) => {
             report.error(image.span(), error.to_string());
             return None;

@@ -43,7 +43,7 @@ pub const MAX_RULES: usize = 20_000;
 /// One policy file as read from the directory.
 ///
 /// `*.pem`, `*.pub` and `*.crt` are keys that documents name with `file:`; every other file holds documents, in YAML or
-/// JSON. A name may have folders in it (`keys/shop.pub`); a ConfigMap, which has no folders, spells them
+/// JSON. A name may have folders in it (`keys/shop.pub`); a `ConfigMap`, which has no folders, spells them
 /// `keys__shop.pub`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFile {
@@ -138,7 +138,7 @@ fn compile(files: &[SourceFile], options: &LoadOptions) -> Compiled {
         }
         match repository::rules(policy, &mut cx) {
             Some(rules) if rules.is_empty() => {
-                empty_policies.push((policy.scope.clone(), policy.span.clone()))
+                empty_policies.push((policy.scope.clone(), policy.span.clone()));
             }
             Some(rules) => set.rules.extend(rules),
             None => {}

@@ -154,9 +154,9 @@ pub struct NotarySigner {
 pub struct PolicySet {
     /// Every rule, in file, document and list order. The order decides nothing.
     pub rules: Vec<Rule>,
-    /// Namespaces that have at least one ImagePolicy, with or without rules in it (`repositories: []` denies all).
+    /// Namespaces that have at least one `ImagePolicy`, with or without rules in it (`repositories: []` denies all).
     pub governed_namespaces: BTreeSet<String>,
-    /// Whether at least one ClusterImagePolicy exists.
+    /// Whether at least one `ClusterImagePolicy` exists.
     pub has_cluster_policy: bool,
 }
 

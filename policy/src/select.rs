@@ -44,8 +44,8 @@ pub enum Standing {
 impl PolicySet {
     /// Whose rules govern `namespace` (`None`: a call without a pod); `None`: nobody's, there is no policy for it.
     ///
-    /// A namespace with one ImagePolicy or more is governed by its ImagePolicies alone, whether or not a rule of theirs
-    /// matches. Everything else is governed by the ClusterImagePolicies.
+    /// A namespace with one `ImagePolicy` or more is governed by its `ImagePolicies` alone, whether or not a rule of theirs
+    /// matches. Everything else is governed by the `ClusterImagePolicies`.
     pub fn governing_scope(&self, namespace: Option<&str>) -> Option<Scope> {
         match namespace {
             Some(name) if self.governed_namespaces.contains(name) => {

@@ -1,5 +1,5 @@
 //! Which kind of document one is: by the group of its apiVersion, never by kind alone (three projects have a
-//! ClusterImagePolicy).
+//! `ClusterImagePolicy`).
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ impl Group {
     }
 }
 
-/// An ImagePolicy or ClusterImagePolicy, its `spec` not read yet.
+/// An `ImagePolicy` or `ClusterImagePolicy`, its `spec` not read yet.
 pub(super) struct PolicyDocument<'n> {
     pub(super) group: Group,
     pub(super) scope: Scope,

@@ -11,7 +11,7 @@ pub(super) struct Metadata {
     pub(super) namespace: String,
 }
 
-/// Fields of ObjectMeta that say nothing about policy.
+/// Fields of `ObjectMeta` that say nothing about policy.
 const IGNORED: [&str; 11] = [
     "labels",
     "annotations",

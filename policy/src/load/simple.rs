@@ -1,4 +1,4 @@
-//! `simple` of Portieris: OpenPGP simple signing. Its shape is checked completely; signatures are not verified by this
+//! `simple` of Portieris: `OpenPGP` simple signing. Its shape is checked completely; signatures are not verified by this
 //! build, so that what asks for one compiles to a requirement that always denies.
 
 use super::document::Group;

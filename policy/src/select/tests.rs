@@ -2,6 +2,9 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use Dialect::{Portcullis, Portieris};
+use Standing::{Chosen, LessSpecific, NoMatch, OutOfScope};
+
 use super::*;
 use crate::model::{Dialect, Pattern, Requirement, TagRule};
 use crate::span::Span;
@@ -49,8 +52,6 @@ fn chosen(set: &PolicySet, namespace: Option<&str>, reference: &str) -> Vec<Stri
         Selection::NoRule { scope } => vec![format!("none in {scope:?}")],
     }
 }
-
-use Dialect::{Portcullis, Portieris};
 
 #[test]
 fn a_namespace_with_policies_never_reads_the_cluster_ones() {
@@ -135,7 +136,6 @@ fn explain_shows_every_rule_with_its_standing() {
             .map(|candidate| candidate.standing)
             .collect()
     };
-    use Standing::{Chosen, LessSpecific, NoMatch, OutOfScope};
     assert_eq!(standings(None), [LessSpecific, Chosen, NoMatch, OutOfScope]);
     assert_eq!(
         standings(Some("shop")),

@@ -154,7 +154,7 @@ impl<'i> Composer<'i, '_> {
             if matches!(next.0, Event::SequenceEnd) {
                 return Ok(items);
             }
-            self.path.push_str(&format!("[{}]", items.len()));
+            self.path.extend(["[", &items.len().to_string(), "]"]);
             items.push(self.node(next, depth.saturating_add(1))?);
             self.path.truncate(parent);
         }

@@ -37,17 +37,15 @@ impl Scalar {
 
     /// Text: in quotes, or plain and certainly nothing else to any YAML parser, `kubectl`'s included.
     pub(crate) fn as_text(&self) -> Option<&str> {
+        let odd = |text: &str| {
+            self.is_null()
+                || self.as_bool().is_some()
+                || is_bool_of_yaml_1_1(text)
+                || is_number(text)
+        };
         match self {
-            Self::Quoted(text) => Some(text),
-            Self::Plain(text)
-                if self.is_null()
-                    || self.as_bool().is_some()
-                    || is_bool_of_yaml_1_1(text)
-                    || is_number(text) =>
-            {
-                None
-            }
-            Self::Plain(text) => Some(text),
+            Self::Plain(text) if odd(text) => None,
+            Self::Plain(text) | Self::Quoted(text) => Some(text),
         }
     }
 

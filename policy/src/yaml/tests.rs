@@ -148,7 +148,7 @@ fn an_alias_bomb_ends_at_the_budget() {
     let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
     for level in 1..12 {
         let previous = vec![format!("*a{}", level - 1); 10].join(",");
-        bomb.push_str(&format!("a{level}: &a{level} [{previous}]\n"));
+        bomb.extend([format!("a{level}: &a{level} [{previous}]\n")]);
     }
     let (documents, errors) = read(&bomb);
     assert!(documents.is_empty());
@@ -162,7 +162,7 @@ fn an_alias_bomb_ends_at_the_budget() {
 fn a_chain_of_aliases_cannot_nest_deeper_than_the_limit() {
     let mut chain = String::from("a0: &a0 [x]\n");
     for level in 1..60 {
-        chain.push_str(&format!("a{level}: &a{level} [*a{}]\n", level - 1));
+        chain.extend([format!("a{level}: &a{level} [*a{}]\n", level - 1)]);
     }
     assert!(errors(&chain).iter().any(|e| e.contains("nested deeper")));
     assert!(errors("a: &a [*a]\n").iter().any(|e| e.contains("error")));
