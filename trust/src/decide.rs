@@ -126,11 +126,9 @@ impl CompiledPolicy {
                 findings: vec![Finding {
                     system: "bootstrap".to_owned(),
                     signer: format!(
-                        "{} in {}:{}:{}",
+                        "{} in {}",
                         text::quote(&image.repository),
-                        image.span.file,
-                        image.span.line,
-                        image.span.column
+                        text::quote(&text::place(&image.span))
                     ),
                     gathered_at: None,
                 }],

@@ -49,32 +49,40 @@ impl Judge<'_> {
     /// The rule as a whole: its requirement, and what it says about tags.
     pub(super) fn rule(&self) -> Outcome {
         let by = text::rule(self.rule);
-        let outcome = self.requirement(&self.rule.requirement, &format!(" required by {by}"));
+        let required = self.requirement(&self.rule.requirement, &format!(" required by {by}"));
+        match (required, self.tag_binding(&by)) {
+            (Outcome::Holds(_), Some(unbound)) => Outcome::Fails(unbound),
+            (Outcome::Fails(failure), Some(unbound))
+                if failure.lacks_evidence() && !unbound.lacks_evidence() =>
+            {
+                Outcome::Fails(unbound)
+            }
+            (required, _) => required,
+        }
+    }
+
+    /// Where the rule wants signed tags, what is missing for this one: another branch may be enough for the requirement,
+    /// and the tag still needs a signature that binds it.
+    fn tag_binding(&self, by: &str) -> Option<Failure> {
         if self.rule.tags != TagRule::Signed || self.asked.reference.digest().is_some() {
-            return outcome;
+            return None;
         }
-        let Outcome::Holds(findings) = outcome else {
-            return outcome;
-        };
-        if findings.iter().any(|finding| finding.system == "notary") {
-            return Outcome::Holds(findings);
-        }
-        // Some other branch was enough for the requirement; the tag still needs a signed binding.
         let mut signatures = Vec::new();
         self.rule.requirement.walk(&mut |requirement| {
             if let Requirement::Notary(_) = requirement {
                 signatures.push(self.requirement(requirement, ""));
             }
         });
-        let lacks = signatures
-            .iter()
-            .any(|one| matches!(one, Outcome::Fails(failure) if failure.lacks_evidence()));
-        Outcome::Fails(Failure {
-            reason: if lacks {
-                DenialReason::LackOfEvidence
-            } else {
-                DenialReason::NotSatisfied
-            },
+        let mut reason = DenialReason::NotSatisfied;
+        for signature in signatures {
+            match signature {
+                Outcome::Holds(_) => return None,
+                Outcome::Fails(failure) if failure.lacks_evidence() => reason = failure.reason,
+                Outcome::Fails(_) => {}
+            }
+        }
+        Some(Failure {
+            reason,
             what: format!(
                 "{by} accepts signed tags and digests alone, and no signature binds this tag"
             ),
@@ -101,11 +109,9 @@ impl Judge<'_> {
             Requirement::Unsupported { system, span } => Outcome::Fails(Failure {
                 reason: DenialReason::Unsupported,
                 what: format!(
-                    "`{}`{by} ({}:{}:{}) cannot be verified by this version of portcullis",
+                    "`{}` at {}{by} cannot be verified by this version of portcullis",
                     text::quote(system),
-                    text::quote(&span.file),
-                    span.line,
-                    span.column
+                    text::quote(&text::place(span))
                 ),
                 advice: format!(
                     "Update portcullis, or {} for a requirement it can verify",

@@ -1,6 +1,7 @@
 //! The words of refusals. One line each, made only of what the policy's author and the user wrote and of numbers:
 //! retries of the same refusal have the same bytes.
 
+use portcullis_policy::Span;
 use portcullis_policy::model::{Rule, Scope};
 
 use super::Asked;
@@ -19,12 +20,7 @@ pub(super) fn subject(asked: &Asked<'_>) -> String {
 
 /// `rule "registry.example.com/shop/*" (apps.yaml:7:11, ImagePolicy/apps)`.
 pub(super) fn rule(rule: &Rule) -> String {
-    let span = &rule.span;
-    let place = if span.line > 0 {
-        format!("{}:{}:{}", span.file, span.line, span.column)
-    } else {
-        span.file.to_string()
-    };
+    let place = place(&rule.span);
     format!(
         "rule \"{}\" ({}, {})",
         quote(&rule.pattern.text),
@@ -33,6 +29,16 @@ pub(super) fn rule(rule: &Rule) -> String {
     )
 }
 
+/// `apps.yaml:7:11`.
+pub(super) fn place(span: &Span) -> String {
+    if span.line > 0 {
+        format!("{}:{}:{}", span.file, span.line, span.column)
+    } else {
+        span.file.to_string()
+    }
+}
+
+/// What no rule means, by whose rules were read.
 pub(super) fn no_rule(scope: Option<&Scope>) -> String {
     match scope {
         Some(Scope::Namespace(namespace)) => format!(

@@ -59,6 +59,19 @@ impl VerifiedCollection {
         self.gathered_at
     }
 
+    /// Roughly how many bytes of memory this takes.
+    pub(crate) fn weight(&self) -> usize {
+        self.roles
+            .values()
+            .map(|role| {
+                let names: usize = role.targets.keys().map(String::len).sum();
+                // A digest, a string and its share of a tree node.
+                names.saturating_add(role.targets.len().saturating_mul(80))
+            })
+            .sum::<usize>()
+            .saturating_add(4096)
+    }
+
     /// The digest released for `tag`: that of `targets/releases`, else that of `targets`. Other delegations never
     /// supply it.
     ///
@@ -125,10 +138,10 @@ impl VerifiedCollection {
         let (key_id, _) = role
             .signed
             .iter()
-            .find(|(_, key)| key == signer.key)
+            .find(|(_, by)| by == signer.key)
             .ok_or_else(|| NotaryError::DidNotSign { signer: name() })?;
         match role.targets.get(tag) {
-            Some(Some(signed)) if signed == digest => Ok(Signatory {
+            Some(Some(content)) if content == digest => Ok(Signatory {
                 role: role_name,
                 key_ids: vec![key_id.clone()],
             }),

@@ -277,7 +277,7 @@ fn is_ca(certificate: &Certificate) -> Result<bool, &'static str> {
         .is_some_and(|(_, constraints)| constraints.ca))
 }
 
-/// The common name, if there is exactly one. Any string type: Go writes `*` into a PrintableString.
+/// The common name, if there is exactly one. Any string type: Go writes `*` into a `PrintableString`.
 fn common_name(certificate: &Certificate) -> Option<&str> {
     let mut names = certificate
         .tbs_certificate
@@ -297,5 +297,27 @@ fn speaks_for(name: &str, gun: &str) -> bool {
     match name.strip_suffix('*') {
         Some(prefix) => prefix.len() > 1 && prefix.ends_with('/') && gun.starts_with(prefix),
         None => name == gun,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::speaks_for;
+
+    #[test]
+    fn a_wildcard_name_covers_whole_path_segments_alone() {
+        assert!(speaks_for("example.com/shop/app", "example.com/shop/app"));
+        assert!(speaks_for("example.com/shop/*", "example.com/shop/app"));
+        assert!(speaks_for("example.com/*", "example.com/shop/app"));
+        for name in [
+            "*",
+            "/*",
+            "example.com/shop*",
+            "example.com/shop/ap*",
+            "example.com/shop",
+            "",
+        ] {
+            assert!(!speaks_for(name, "example.com/shop/app"), "{name}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub(crate) mod forge;
+pub(crate) mod policy;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +13,8 @@ use portcullis_policy::model::NotaryServer;
 use portcullis_trust::Timestamp;
 use portcullis_trust::evidence::NotaryEvidence;
 use portcullis_trust::notary::{
-    NotaryCollection, NotaryError, NotaryMemory, PublicKey, Session, Step,
+    NotaryCollection, NotaryError, NotaryMemory, PublicKey, Session, Signer, Step,
+    VerifiedCollection, verify,
 };
 
 pub(crate) const APP: &str = "registry.example.com/shop/app";
@@ -195,4 +197,38 @@ pub(crate) fn update(
 
 pub(crate) fn text<T: std::fmt::Debug>(result: Result<T, NotaryError>) -> String {
     result.unwrap_err().to_string()
+}
+
+pub(crate) fn app(step: u8) -> (Files, NotaryEvidence) {
+    let files = Files::of(&format!("app/{step}"));
+    let evidence = gather(&files, APP, &pinned(APP, &Files::of("app/1"))).unwrap();
+    (files, evidence)
+}
+
+pub(crate) fn collection(files: &Files) -> VerifiedCollection {
+    let trust = pinned(APP, files);
+    verify(&trust, &gather(files, APP, &trust).unwrap()).unwrap()
+}
+
+pub(crate) fn refused(files: &Files) -> String {
+    text(gather(files, APP, &pinned(APP, files)))
+}
+
+pub(crate) fn signer_refused(
+    collection: &VerifiedCollection,
+    tag: &str,
+    name: &str,
+    pem: &str,
+) -> String {
+    let key = key(pem);
+    text(collection.signed(tag, &digest_of(tag), Signer { name, key: &key }))
+}
+
+pub(crate) fn span() -> portcullis_policy::Span {
+    portcullis_policy::Span {
+        file: "apps.yaml".into(),
+        line: 1,
+        column: 1,
+        path: String::new(),
+    }
 }

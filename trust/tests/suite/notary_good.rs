@@ -1,8 +1,6 @@
 //! What real collections prove.
 
-mod common;
-
-use common::{
+use crate::common::{
     APP, Files, WEB, digest_of, first_use, gather, key, now, pinned, pinned_to, root_key_id, run,
     text, update,
 };
@@ -10,7 +8,7 @@ use portcullis_policy::Digest;
 use portcullis_trust::evidence::NotaryEvidence;
 use portcullis_trust::notary::{NotaryMemory, Signer, Subject, VerifiedCollection, verify};
 
-fn app(step: u8) -> VerifiedCollection {
+fn verified(step: u8) -> VerifiedCollection {
     let files = Files::of(&format!("app/{step}"));
     let trust = pinned(APP, &files);
     verify(&trust, &gather(&files, APP, &trust).unwrap()).unwrap()
@@ -32,7 +30,7 @@ fn signed(
 
 #[test]
 fn tags_mean_what_releases_or_else_targets_say() {
-    let collection = app(2);
+    let collection = verified(2);
     assert_eq!(collection.target("latest"), Ok(digest_of("latest-2")));
     assert_eq!(collection.target("v1.1"), Ok(digest_of("v1.1")));
     assert_eq!(collection.target("old"), Ok(digest_of("old")));
@@ -40,7 +38,7 @@ fn tags_mean_what_releases_or_else_targets_say() {
 
 #[test]
 fn a_tag_signed_by_another_delegation_alone_has_no_digest() {
-    let collection = app(1);
+    let collection = verified(1);
     assert_eq!(
         text(collection.target("only-alice")),
         "tag only-alice is not signed"
@@ -50,7 +48,7 @@ fn a_tag_signed_by_another_delegation_alone_has_no_digest() {
 
 #[test]
 fn signers_with_p256_p384_and_rsa_keys_are_verified() {
-    let collection = app(2);
+    let collection = verified(2);
     for (tag, name, pem) in [
         ("v1.0", "alice", "alice.pub"),
         ("v1.0", "alice", "alice.crt"),
@@ -75,7 +73,7 @@ fn ed25519_server_keys_are_verified() {
 
 #[test]
 fn a_digest_reference_is_looked_up_by_its_digest() {
-    let collection = app(2);
+    let collection = verified(2);
     let alice = key("alice.pub");
     let signer = Signer {
         name: "alice",
@@ -99,7 +97,7 @@ fn a_digest_reference_is_looked_up_by_its_digest() {
 
 #[test]
 fn without_pinned_signers_the_releasing_role_is_the_finding() {
-    let found = app(2)
+    let found = verified(2)
         .satisfied(Subject::Tag("v1.1", &digest_of("v1.1")), &[])
         .unwrap();
     assert_eq!(found.len(), 1);

@@ -1,0 +1,212 @@
+//! Laws of the decision, over arbitrary requirements and evidence.
+
+use std::sync::LazyLock;
+
+use portcullis_policy::model::{Mode, Requirement, Rule, TagRule};
+use portcullis_trust::compile::Prematch;
+use portcullis_trust::evidence::{NotaryEvidence, Origin};
+use portcullis_trust::notary::{VerifiedCollection, verify};
+use portcullis_trust::{CompiledPolicy, Decision, DenialReason, Evidence};
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+use crate::common::policy::{
+    alice, any, collection_of, compile, decide, deny, notary, origin, reference, rule, trust,
+    unsupported,
+};
+use crate::common::{APP, Files, WEB, digest_of, gather};
+
+/// Good, newer, tampered with, and rolled back.
+static COLLECTIONS: LazyLock<Vec<NotaryEvidence>> = LazyLock::new(|| {
+    let good = collection_of("app/1");
+    let newer = collection_of("app/2");
+    let mut tampered = good.clone();
+    tampered.collection.targets.push(' ');
+    let mut rolled_back = good.clone();
+    rolled_back.memory = newer.memory.clone();
+    vec![good, newer, tampered, rolled_back]
+});
+
+static FILES: LazyLock<Files> = LazyLock::new(|| Files::of("app/1"));
+static GOOD: LazyLock<VerifiedCollection> =
+    LazyLock::new(|| verify(&trust(), &collection_of("app/1")).unwrap());
+
+fn origins() -> Vec<Origin> {
+    let v1 = digest_of("v1.0");
+    vec![
+        origin(APP, v1),
+        origin(WEB, v1),
+        origin(APP, digest_of("latest-1")),
+    ]
+}
+
+fn requirement() -> impl Strategy<Value = Requirement> {
+    let leaf = prop_oneof![
+        Just(Requirement::Allow),
+        Just(deny(None)),
+        Just(unsupported("cosign")),
+        Just(notary(&[])),
+        Just(alice()),
+        Just(notary(&[("alice", "alice.pub"), ("bob", "bob.pub")])),
+        Just(notary(&[("pair", "erin.crt")])),
+    ];
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 1..4).prop_map(Requirement::All),
+            (prop::collection::vec(inner, 1..4), 1..4_usize)
+                .prop_map(|(of, threshold)| any(threshold.min(of.len()), of)),
+        ]
+    })
+}
+
+fn evidence() -> impl Strategy<Value = Evidence> {
+    (
+        subsequence(COLLECTIONS.clone(), 0..=4),
+        subsequence(origins(), 0..=3),
+    )
+        .prop_map(|(notary, origins)| Evidence { notary, origins })
+}
+
+/// Requirement of a rule, in a mode and with a rule on tags.
+fn any_rule() -> impl Strategy<Value = Rule> {
+    (
+        requirement(),
+        select(vec![None, Some(Mode::Audit), Some(Mode::Enforce)]),
+        select(vec![TagRule::Floating, TagRule::Signed]),
+    )
+        .prop_map(|(requirement, mode, tags)| Rule {
+            mode,
+            tags,
+            ..rule(requirement)
+        })
+}
+
+/// (image, content of the digest it stands for)
+fn image() -> impl Strategy<Value = (String, &'static str)> {
+    select(vec![
+        (format!("{APP}:v1.0"), "v1.0"),
+        (format!("{APP}:v1.0"), "evil"),
+        (format!("{APP}:latest"), "latest-1"),
+        (format!("{APP}@{}", digest_of("v1.0")), "v1.0"),
+        (format!("{APP}:v1.0@{}", digest_of("v1.0")), "v1.0"),
+    ])
+}
+
+fn judge(policy: &CompiledPolicy, image: &(String, &str), evidence: &Evidence) -> Decision {
+    decide(policy, &image.0, &digest_of(image.1), evidence)
+}
+
+/// A copy of `rules` in which every one is enforced, so that only "does it hold" is compared.
+fn holds(rules: Vec<Rule>, image: &(String, &str), evidence: &Evidence) -> bool {
+    judge(&compile(rules), image, evidence).allowed()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn another_requirement_never_turns_deny_into_allow(
+        one in any_rule(), more in requirement(), image in image(), evidence in evidence()
+    ) {
+        let mut both = one.clone();
+        both.requirement = Requirement::All(vec![one.requirement.clone(), more.clone()]);
+        let tied = Rule { requirement: more, ..one.clone() };
+        let alone = holds(vec![one.clone()], &image, &evidence);
+        prop_assert!(alone || !holds(vec![one.clone(), tied], &image, &evidence));
+        both.tags = TagRule::Floating;
+        let floating = Rule { tags: TagRule::Floating, ..one };
+        prop_assert!(holds(vec![floating], &image, &evidence) || !holds(vec![both], &image, &evidence));
+    }
+
+    #[test]
+    fn less_evidence_never_turns_deny_into_allow(
+        one in any_rule(), image in image(), more in evidence(), keep in proptest::num::u8::ANY
+    ) {
+        let kept = |index: usize| keep & (1 << index) != 0;
+        let less = Evidence {
+            notary: more.notary.iter().enumerate().filter(|(i, _)| kept(*i)).map(|(_, e)| e.clone()).collect(),
+            origins: more.origins.iter().enumerate().filter(|(i, _)| kept(i + 4)).map(|(_, e)| e.clone()).collect(),
+        };
+        let policy = compile(vec![one]);
+        prop_assert!(judge(&policy, &image, &more).allowed() || !judge(&policy, &image, &less).allowed());
+    }
+
+    #[test]
+    fn what_matching_refuses_no_evidence_can_allow(
+        rules in prop::collection::vec(any_rule(), 1..3), image in image(), evidence in evidence()
+    ) {
+        let policy = compile(rules);
+        let refused = match policy.prematch(Some("shop"), &reference(&image.0)) {
+            Prematch::Refused(decision) => Some(decision),
+            Prematch::Governed(_) => None,
+        };
+        if let Some(refused) = refused {
+            let decision = judge(&policy, &image, &evidence);
+            prop_assert!(!decision.allowed());
+            if refused.mode == Mode::Enforce {
+                prop_assert_eq!(decision.mode, Mode::Enforce);
+            }
+            prop_assert_ne!(refused.denial.unwrap().reason, DenialReason::LackOfEvidence);
+        }
+    }
+
+    #[test]
+    fn lack_of_evidence_means_that_some_evidence_would_do(
+        one in any_rule(), image in image(), evidence in evidence()
+    ) {
+        let policy = compile(vec![one]);
+        if let Some(denial) = judge(&policy, &image, &evidence).denial
+            && denial.reason == DenialReason::LackOfEvidence
+        {
+            let governed = matches!(
+                policy.prematch(Some("shop"), &reference(&image.0)),
+                Prematch::Governed(_)
+            );
+            prop_assert!(governed);
+        }
+    }
+
+    #[test]
+    fn the_decision_is_the_same_again_and_after_the_evidence_was_stored(
+        one in any_rule(), image in image(), evidence in evidence()
+    ) {
+        let policy = compile(vec![one.clone()]);
+        let first = judge(&policy, &image, &evidence);
+        let json = |value| serde_json::to_string::<Vec<NotaryEvidence>>(value).unwrap();
+        let stored = Evidence {
+            notary: serde_json::from_str(&json(&evidence.notary)).unwrap(),
+            origins: serde_json::from_str(&serde_json::to_string(&evidence.origins).unwrap()).unwrap(),
+        };
+        prop_assert_eq!(&judge(&policy, &image, &stored), &first);
+        prop_assert_eq!(&judge(&compile(vec![one]), &image, &evidence), &first);
+    }
+
+    #[test]
+    fn one_changed_byte_changes_nothing_that_is_believed(
+        file in select(FILES.0.keys().cloned().collect::<Vec<_>>()), at in proptest::num::usize::ANY, byte in 0x20_u8..0x7f
+    ) {
+        let mut files = FILES.clone();
+        let text = files.0.get_mut(&file).unwrap();
+        let mut bytes = std::mem::take(text).into_bytes();
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        *text = String::from_utf8(bytes).unwrap();
+        if let Ok(evidence) = gather(&files, APP, &trust()) {
+            let verified = verify(&trust(), &evidence).unwrap();
+            for tag in ["v1.0", "latest", "old"] {
+                prop_assert_eq!(verified.target(tag), GOOD.target(tag));
+            }
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_one_line_and_names_namespace_and_image(
+        one in any_rule(), image in image(), evidence in evidence()
+    ) {
+        if let Some(denial) = judge(&compile(vec![one]), &image, &evidence).denial {
+            let begins = format!("namespace shop may not use {}: ", image.0);
+            prop_assert!(denial.text.starts_with(&begins));
+            prop_assert!(!denial.text.contains(char::is_control));
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The tests of this crate's public face: one attack each for the Notary verifier, and the decision.
+
+mod common;
+mod compile_keys;
+mod decide_matching;
+mod decide_requirements;
+mod laws;
+mod notary_good;
+mod notary_keys;
+mod notary_limits;
+mod notary_rollback;
+mod notary_roots;
+mod notary_tampering;
