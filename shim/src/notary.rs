@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method, header};
 use portcullis_policy::model::NotaryServer;
 use portcullis_trust::Timestamp;
 use portcullis_trust::notary::{NotaryCollection, NotaryError, NotaryMemory, Session, Step, Want};
@@ -13,7 +13,7 @@ use crate::registry::fetch::{Access, Fetch, Fetcher};
 use crate::registry::tls::TlsSettings;
 use crate::registry::token::TokenOrder;
 use crate::registry::url::{Scheme, Url};
-use crate::registry::{Auth, Registry, RemoteError};
+use crate::registry::{Auth, Registry, RemoteError, USER_AGENT};
 
 /// Most files of one update: a chain of roots, four roles and their delegations.
 const MAX_FILES: usize = 512;
@@ -43,7 +43,7 @@ impl NotaryClient {
         }
     }
 
-    /// Updates one collection. `auth` is shown to the server's token server if that asks (`facts`: scope
+    /// Updates one collection. `auth` is shown to the server's token server if that asks (scope
     /// `repository:<gun>:pull`).
     ///
     /// # Errors
@@ -122,11 +122,13 @@ impl<'a> Source<'a> {
     /// The bytes of a file; `None`: the server says it has none.
     async fn fetch(&self, fetcher: &Fetcher, want: &Want) -> Result<Option<Vec<u8>>, RemoteError> {
         let url = self.url(&want.file)?;
+        let mut headers = HeaderMap::new();
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         let result = fetcher
             .fetch(&Fetch {
                 method: Method::GET,
                 url,
-                headers: HeaderMap::new(),
+                headers,
                 cap: want.max_bytes,
                 scope: &self.scope,
                 auth: self.auth,

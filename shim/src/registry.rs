@@ -21,6 +21,7 @@ pub(crate) mod fetch;
 mod files;
 mod hosts;
 mod manifest;
+mod question;
 mod retry_after;
 pub(crate) mod tls;
 pub(crate) mod token;
@@ -30,7 +31,6 @@ pub(crate) mod url;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, header};
 use portcullis_policy::{Digest, ImageReference};
 use tokio::time::{Instant, timeout_at};
 
@@ -42,10 +42,9 @@ pub use self::error::{RemoteError, RemoteErrorKind, cause};
 pub use self::proxy::ProxyConfig;
 
 use self::credentials::NodeCredentials;
-use self::fetch::{Fetch, Fetcher};
+use self::fetch::Fetcher;
 use self::hosts::{Host, HostTable};
-use self::token::TokenOrder;
-use self::transport::Answer;
+use self::question::{Question, Wanted};
 
 /// What a registry says about a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +67,7 @@ pub struct Manifest {
 }
 
 /// `User-Agent` of every request.
-const USER_AGENT: &str = concat!("portcullis/", env!("CARGO_PKG_VERSION"));
+pub(crate) const USER_AGENT: &str = concat!("portcullis/", env!("CARGO_PKG_VERSION"));
 
 /// The registry client. Cheap to clone; clones share connections, tokens and circuit breakers.
 #[derive(Debug, Clone)]
@@ -81,13 +80,6 @@ struct Inner {
     hosts: Arc<HostTable>,
     fetcher: Arc<Fetcher>,
     credentials: Arc<NodeCredentials>,
-}
-
-/// What is asked for.
-#[derive(Debug, Clone, Copy)]
-enum Wanted<'a> {
-    Tag(&'a str),
-    Digest(&'a Digest),
 }
 
 impl Registry {
@@ -122,7 +114,14 @@ impl Registry {
             (Some(digest), _) => Wanted::Digest(digest),
             (None, tag) => Wanted::Tag(tag.unwrap_or("latest")),
         };
-        self.describe(reference, wanted, auth, deadline).await
+        let question = Question {
+            reference,
+            wanted,
+            auth,
+            deadline,
+            content: false,
+        };
+        Ok(self.over_hosts(&question).await?.0)
     }
 
     /// HEAD of a manifest by digest in the repository of `reference`.
@@ -136,8 +135,14 @@ impl Registry {
         auth: &Auth,
         deadline: Instant,
     ) -> Result<Descriptor, RemoteError> {
-        self.describe(reference, Wanted::Digest(digest), auth, deadline)
-            .await
+        let question = Question {
+            reference,
+            wanted: Wanted::Digest(digest),
+            auth,
+            deadline,
+            content: false,
+        };
+        Ok(self.over_hosts(&question).await?.0)
     }
 
     /// GET of a manifest by digest in the repository of `reference`; the body is hashed and compared. At most 4 MiB.
@@ -151,13 +156,18 @@ impl Registry {
         auth: &Auth,
         deadline: Instant,
     ) -> Result<Manifest, RemoteError> {
-        let wanted = Wanted::Digest(digest);
-        self.over_hosts(reference, wanted, deadline, async |host, deadline| {
-            let request = self.request(host, reference, wanted, auth, deadline);
-            let (_, manifest) = request.get().await?;
-            Ok(manifest)
+        let question = Question {
+            reference,
+            wanted: Wanted::Digest(digest),
+            auth,
+            deadline,
+            content: true,
+        };
+        let (descriptor, bytes) = self.over_hosts(&question).await?;
+        Ok(Manifest {
+            media_type: descriptor.media_type,
+            bytes,
         })
-        .await
     }
 
     /// The node's own credentials for a reference (`registry.credentials` of config.yaml), for calls that bring none.
@@ -176,30 +186,13 @@ impl Registry {
         Arc::clone(&self.inner.fetcher)
     }
 
-    async fn describe(
-        &self,
-        reference: &ImageReference,
-        wanted: Wanted<'_>,
-        auth: &Auth,
-        deadline: Instant,
-    ) -> Result<Descriptor, RemoteError> {
-        self.over_hosts(reference, wanted, deadline, async |host, deadline| {
-            self.request(host, reference, wanted, auth, deadline)
-                .describe()
-                .await
-        })
-        .await
-    }
-
     /// Asks host after host until one answers.
-    async fn over_hosts<T>(
+    async fn over_hosts(
         &self,
-        reference: &ImageReference,
-        wanted: Wanted<'_>,
-        deadline: Instant,
-        ask: impl AsyncFn(&Host, Instant) -> Result<T, RemoteError>,
-    ) -> Result<T, RemoteError> {
-        let name = reference.domain();
+        question: &Question<'_>,
+    ) -> Result<(Descriptor, Bytes), RemoteError> {
+        let deadline = question.deadline;
+        let name = question.reference.domain();
         let unreachable = |cause| RemoteError::Unreachable {
             host: name.to_owned(),
             cause,
@@ -221,7 +214,9 @@ impl Registry {
         };
         let able: Vec<&Host> = hosts
             .iter()
-            .filter(|host| host.pull && (host.resolve || matches!(wanted, Wanted::Digest(_))))
+            .filter(|host| {
+                host.pull && (host.resolve || matches!(question.wanted, Wanted::Digest(_)))
+            })
             .collect();
         let mut worst: Option<RemoteError> = None;
         for (at, host) in able.iter().enumerate() {
@@ -236,7 +231,7 @@ impl Registry {
             } else {
                 now + deadline.duration_since(now) / 2
             };
-            match ask(host, until).await {
+            match question.to(host, &self.inner.fetcher, until).ask().await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
                     tracing::debug!(registry = name, %error, "host asked");
@@ -252,143 +247,5 @@ impl Registry {
             None if able.is_empty() => unreachable(cause::NO_HOST),
             None => timeout(),
         })
-    }
-
-    fn request<'a>(
-        &'a self,
-        host: &'a Host,
-        reference: &'a ImageReference,
-        wanted: Wanted<'a>,
-        auth: &'a Auth,
-        deadline: Instant,
-    ) -> ManifestRequest<'a> {
-        let auth = match (&host.auth, auth) {
-            (Some(configured), Auth::Anonymous) => configured,
-            _ => auth,
-        };
-        ManifestRequest {
-            fetcher: &self.inner.fetcher,
-            host,
-            path: reference.path(),
-            scope: format!("repository:{}:pull", reference.path()),
-            wanted,
-            auth,
-            deadline,
-        }
-    }
-}
-
-/// A question about one manifest to one host.
-struct ManifestRequest<'a> {
-    fetcher: &'a Fetcher,
-    host: &'a Host,
-    path: &'a str,
-    scope: String,
-    wanted: Wanted<'a>,
-    auth: &'a Auth,
-    deadline: Instant,
-}
-
-impl ManifestRequest<'_> {
-    /// By HEAD; by GET where the registry knows no HEAD or its answer to it lacks digest or length.
-    async fn describe(&self) -> Result<Descriptor, RemoteError> {
-        let answer = match self.send(Method::HEAD).await {
-            Ok(answer) => answer,
-            Err(RemoteError::Status { status: 405, .. }) => return Ok(self.get().await?.0),
-            Err(error) => return Err(error),
-        };
-        let media_type = self.checked(manifest::media_type(&answer.headers))?;
-        let size = answer
-            .headers
-            .get(header::CONTENT_LENGTH)
-            .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        let digest = self.checked(manifest::digest(&answer.headers))?;
-        let (Some(digest), Some(size)) = (digest, size) else {
-            return Ok(self.get().await?.0);
-        };
-        self.confirm(&digest)?;
-        if size > u64::try_from(manifest::MAX_MANIFEST).unwrap_or(u64::MAX) {
-            return Err(RemoteError::TooLarge {
-                host: self.host.base.authority.clone(),
-                limit: manifest::MAX_MANIFEST,
-            });
-        }
-        Ok(Descriptor {
-            digest,
-            media_type: media_type.to_owned(),
-            size,
-        })
-    }
-
-    /// By GET: the digest is that of the bytes, whatever the headers say.
-    async fn get(&self) -> Result<(Descriptor, Manifest), RemoteError> {
-        let answer = self.send(Method::GET).await?;
-        let media_type = self.checked(manifest::media_type(&answer.headers))?;
-        let digest = Digest::of(&answer.body);
-        self.confirm(&digest)?;
-        if let Some(declared) = self.checked(manifest::digest(&answer.headers))?
-            && declared != digest
-        {
-            return Err(self.invalid("a body that does not hash to its Docker-Content-Digest"));
-        }
-        self.checked(manifest::check_body(media_type, &answer.body))?;
-        let descriptor = Descriptor {
-            digest,
-            media_type: media_type.to_owned(),
-            size: u64::try_from(answer.body.len()).unwrap_or(u64::MAX),
-        };
-        let manifest = Manifest {
-            media_type: media_type.to_owned(),
-            bytes: answer.body,
-        };
-        Ok((descriptor, manifest))
-    }
-
-    /// Refuses another digest than the one asked for.
-    fn confirm(&self, digest: &Digest) -> Result<(), RemoteError> {
-        match self.wanted {
-            Wanted::Digest(wanted) if wanted != digest => {
-                Err(self.invalid("another digest than the one asked for"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    async fn send(&self, method: Method) -> Result<Answer, RemoteError> {
-        let below = match self.wanted {
-            Wanted::Tag(tag) => format!("{}/manifests/{tag}", self.path),
-            Wanted::Digest(digest) => format!("{}/manifests/{digest}", self.path),
-        };
-        let url = self
-            .host
-            .url(&below)
-            .ok_or_else(|| self.invalid("an address that is none"))?;
-        let mut headers = HeaderMap::new();
-        headers.insert(header::ACCEPT, HeaderValue::from_static(manifest::ACCEPT));
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-        self.fetcher
-            .fetch(&Fetch {
-                method,
-                url,
-                headers,
-                cap: manifest::MAX_MANIFEST,
-                scope: &self.scope,
-                auth: self.auth,
-                access: &self.host.access,
-                order: TokenOrder::PostFirst,
-                deadline: self.deadline,
-            })
-            .await
-    }
-
-    fn checked<T>(&self, result: Result<T, &'static str>) -> Result<T, RemoteError> {
-        result.map_err(|cause| self.invalid(cause))
-    }
-
-    fn invalid(&self, cause: &'static str) -> RemoteError {
-        RemoteError::Invalid {
-            host: self.host.base.authority.clone(),
-            cause,
-        }
     }
 }

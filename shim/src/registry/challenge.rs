@@ -74,22 +74,19 @@ fn challenges(text: &str) -> Vec<(String, Vec<(String, String)>)> {
             return out;
         }
         // `name = value` belongs to the challenge before it; a word without `=` begins a new one.
-        match after.trim_start().strip_prefix('=') {
-            Some(value) => {
-                let Some((value, after)) = token_or_quoted(value.trim_start()) else {
-                    return out;
-                };
-                let Some((_, params)) = out.last_mut() else {
-                    return out;
-                };
-                params.push((word.to_owned(), value));
-                rest = after;
-            }
-            None => {
-                out.push((word.to_owned(), Vec::new()));
-                rest = after;
-            }
-        }
+        let Some(value) = after.trim_start().strip_prefix('=') else {
+            out.push((word.to_owned(), Vec::new()));
+            rest = after;
+            continue;
+        };
+        let Some((value, after)) = token_or_quoted(value.trim_start()) else {
+            return out;
+        };
+        let Some((_, params)) = out.last_mut() else {
+            return out;
+        };
+        params.push((word.to_owned(), value));
+        rest = after;
     }
 }
 

@@ -22,9 +22,9 @@ use super::url::{Scheme, Url};
 /// Redirects followed for one request.
 const MAX_REDIRECTS: usize = 3;
 /// How long it is remembered that a host wants Basic.
-const BASIC_LIFE: Duration = Duration::from_secs(300);
+const BASIC_LIFE: Duration = Duration::from_mins(5);
 /// How long it is remembered that a host speaks plain http behind an ambiguous configuration.
-const PLAIN_LIFE: Duration = Duration::from_secs(60);
+const PLAIN_LIFE: Duration = Duration::from_mins(1);
 /// Hosts for which that is remembered.
 const MAX_PLAIN: usize = 64;
 

@@ -21,14 +21,14 @@ const MAX_TOKEN: usize = 256 * 1024;
 /// Tokens and Basic sign-ins remembered.
 const MAX_REMEMBERED: usize = 256;
 /// The distribution token specification's default where the answer has no `expires_in`.
-const DEFAULT_LIFE: Duration = Duration::from_secs(60);
+const DEFAULT_LIFE: Duration = Duration::from_mins(1);
 /// The longest a token is believed to live.
-const MAX_LIFE: Duration = Duration::from_secs(3600);
+const MAX_LIFE: Duration = Duration::from_hours(1);
 
 /// How a token server is asked with a user name and password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TokenOrder {
-    /// OAuth2 POST first, as containerd does; GET where the server knows no POST.
+    /// `OAuth2` POST first, as containerd does; GET where the server knows no POST.
     PostFirst,
     /// GET with Basic first, as the notary client does; POST where the server knows no GET.
     GetFirst,
@@ -326,7 +326,7 @@ mod tests {
         let cache = TokenCache::default();
         let key = key("repository:a:pull", &Auth::Anonymous);
         let value = auth::bearer("t").unwrap();
-        cache.put(key.clone(), value.clone(), Duration::from_secs(60));
+        cache.put(key.clone(), value.clone(), Duration::from_mins(1));
         tokio::time::advance(Duration::from_secs(59)).await;
         assert_eq!(cache.get(&key), Some(value));
         tokio::time::advance(Duration::from_secs(1)).await;
@@ -340,7 +340,7 @@ mod tests {
         cache.put(
             key("s", &alice),
             auth::bearer("t").unwrap(),
-            Duration::from_secs(60),
+            Duration::from_mins(1),
         );
         assert!(cache.get(&key("s", &alice)).is_some());
         assert!(cache.get(&key("s", &Auth::Anonymous)).is_none());
@@ -354,7 +354,7 @@ mod tests {
             cache.put(
                 key(&number.to_string(), &Auth::Anonymous),
                 auth::bearer("t").unwrap(),
-                Duration::from_secs(60),
+                Duration::from_mins(1),
             );
         }
         assert_eq!(cache.0.lock().unwrap().len(), MAX_REMEMBERED);

@@ -36,6 +36,9 @@ const MAX_CLIENTS: usize = 16;
 const IDLE: Duration = Duration::from_secs(30);
 /// Largest response head.
 const MAX_HEAD: usize = 64 * 1024;
+/// The least time a host must have had for its silence to count against it: a caller whose budget is nearly used up
+/// says nothing about the host.
+const FAIR: Duration = Duration::from_secs(1);
 /// Largest body of an error answer that is read, unseen, to keep its connection.
 const MAX_DISCARD: u64 = 16 * 1024;
 
@@ -127,11 +130,12 @@ impl Transport {
         let Some(pass) = state.breaker.enter() else {
             return Err(RemoteError::CircuitOpen { host });
         };
+        let fair = deadline.saturating_duration_since(Instant::now()) >= FAIR;
         let result = match timeout_at(deadline, self.send(&client, exchange)).await {
             Ok(result) => result,
             Err(_elapsed) => Err(timeout()),
         };
-        judge(pass, &result);
+        judge(pass, &result, fair);
         result
     }
 
@@ -268,12 +272,13 @@ impl Transport {
 }
 
 /// What an outcome says about the health of the host.
-fn judge(pass: Pass<'_>, result: &Result<Answer, RemoteError>) {
+fn judge(pass: Pass<'_>, result: &Result<Answer, RemoteError>, fair: bool) {
     match result {
         Ok(answer) if answer.status.is_server_error() => pass.failed(),
         Err(RemoteError::Unreachable { cause, .. }) if *cause == cause::NOT_TLS => {
             pass.succeeded();
         }
+        Err(RemoteError::Timeout { .. }) if !fair => drop(pass),
         Err(RemoteError::Unreachable { .. } | RemoteError::Timeout { .. }) => pass.failed(),
         Ok(_) | Err(_) => pass.succeeded(),
     }

@@ -109,8 +109,7 @@ fn interpret(table: &toml::Table) -> Containerd {
     };
     let registry = PLUGINS
         .iter()
-        .filter_map(|name| plugins.get(*name)?.get("registry")?.as_table())
-        .next();
+        .find_map(|name| plugins.get(*name)?.get("registry")?.as_table());
     let Some(registry) = registry else {
         return out;
     };
