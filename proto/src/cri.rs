@@ -50,6 +50,8 @@ pub mod path {
     pub const PULL_IMAGE: &[u32] = &[1, 1];
     /// `CreateContainerRequest.config.image.image`.
     pub const CREATE_IMAGE: &[u32] = &[2, 2, 1];
+    /// `CreateContainerRequest.config.image.image_ref`.
+    pub const CREATE_IMAGE_REF: &[u32] = &[2, 2, 20];
     /// `CreateContainerRequest.config.image.user_specified_image`.
     pub const CREATE_USER_SPECIFIED: &[u32] = &[2, 2, 18];
 

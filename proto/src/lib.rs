@@ -21,6 +21,8 @@ pub mod code {
     pub const INVALID_ARGUMENT: i32 = 3;
     /// The client's deadline passed.
     pub const DEADLINE_EXCEEDED: i32 = 4;
+    /// A container that containerd does not know.
+    pub const NOT_FOUND: i32 = 5;
     /// A gated request larger than 16 MiB.
     pub const RESOURCE_EXHAUSTED: i32 = 8;
     /// A method outside the table, or a compressed gated request.

@@ -13,6 +13,19 @@
 //! What passes is unambiguous: there is no second occurrence to merge or to prefer, no alternative spelling of a tag
 //! and no boundary to disagree about, so any protobuf decoder reads the same values. Fields that the gate does not
 //! know stay opaque and pass. Nothing here recurses except into message fields that a [`Schema`] names.
+//!
+//! ```
+//! use portcullis_proto::cri::{PullImageRequest, path};
+//! use portcullis_proto::wire;
+//!
+//! let message = b"\x0a\x0a\x0a\x08nginx:10";
+//! let request = PullImageRequest::read(message)?;
+//! assert_eq!(request.image.unwrap().image, "nginx:10");
+//!
+//! let pinned = wire::replace(message, path::PULL_IMAGE, b"nginx@sha256:00")?;
+//! assert_eq!(pinned, &b"\x0a\x11\x0a\x0fnginx@sha256:00"[..]);
+//! # Ok::<(), wire::WireError>(())
+//! ```
 
 mod schema;
 mod splice;
@@ -27,6 +40,10 @@ pub const MAX_FIELD_NUMBER: u32 = (1 << 29) - 1;
 /// Messages inside messages that [`validate`] follows. The deepest a gated request needs is 5
 /// (`CreateContainerRequest.config.mounts.image.annotations`).
 pub const MAX_DEPTH: usize = 8;
+
+/// Elements of repeated fields and maps that [`validate`] lets one request have, all together. An element of two bytes
+/// on the wire takes a hundred times that in memory; a pod's annotations, 256 KiB at most, stay far below this.
+pub const MAX_ELEMENTS: usize = 1 << 18;
 
 /// Why a request is refused, and where. The text is what the client sees; nothing of the request is quoted in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -101,6 +118,9 @@ pub enum Defect {
     /// More than [`MAX_DEPTH`] messages inside each other.
     #[error("messages nested too deeply")]
     TooDeep,
+    /// More than [`MAX_ELEMENTS`] elements of repeated fields.
+    #[error("too many elements")]
+    TooMany,
     /// The decoder refuses what validation allowed. Not known to happen.
     #[error("cannot be decoded")]
     Undecodable,

@@ -4,6 +4,7 @@
 //! prove anything.
 
 mod channel;
+mod content;
 mod core;
 mod cri;
 mod image;
@@ -98,8 +99,8 @@ pub struct CriContainer {
     pub sandbox_id: String,
     /// `config.image.image` as stored: on a kubelet's container the image ID.
     pub image: String,
-    /// `config.image.user_specified_image` as stored. containerd 1.6 and 1.7.0 to 1.7.x built against a CRI older
-    /// than 0.28 lose it: empty does not mean that none was sent.
+    /// `config.image.user_specified_image` as stored. containerd 1.6 loses it (its CRI is older than the field, 0.28),
+    /// 2.1 keeps it: empty does not mean that none was sent.
     pub user_specified_image: String,
     /// Image ID, where containerd reports it.
     pub image_id: Option<Digest>,

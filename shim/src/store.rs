@@ -4,7 +4,9 @@
 //! file by one writer thread behind a bounded queue.
 
 mod codec;
+mod error;
 mod file;
+mod health;
 mod layout;
 mod memory;
 mod records;
@@ -25,6 +27,10 @@ use portcullis_trust::Timestamp;
 use portcullis_trust::evidence::{NotaryEvidence, Origin};
 use portcullis_trust::notary::NotaryMemory;
 
+pub use self::error::StoreError;
+pub use self::health::StoreHealth;
+
+use self::file::Failure;
 use self::layout::CollectionKey;
 use self::memory::{Change, Memory};
 use self::table::Caps;
@@ -75,76 +81,6 @@ pub struct Resolution {
     pub gathered_at: Timestamp,
 }
 
-/// The store cannot be used as asked.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Another process has it open.
-    #[error("the evidence store {path} is in use by another process")]
-    Busy {
-        /// Its path.
-        path: String,
-    },
-    /// It could not be opened or written. Memory holds what was put.
-    #[error("the evidence store {path}: {source}")]
-    Io {
-        /// Its path.
-        path: String,
-        /// The cause.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The trust data is older than what this node believed before. Nothing was changed.
-    #[error(
-        "the trust data of {gun} is older than what this node has seen, or starts from another root"
-    )]
-    Rollback {
-        /// The collection.
-        gun: String,
-    },
-    /// Larger than the store takes. Nothing was changed.
-    #[error("{what} is larger than {limit} bytes")]
-    TooLarge {
-        /// What.
-        what: &'static str,
-        /// The limit in bytes.
-        limit: usize,
-    },
-    /// Every record of the table is in use by an image on this node, and there is no room for another.
-    #[error("the table {table} of the evidence store is full of records in use")]
-    Full {
-        /// The table.
-        table: &'static str,
-    },
-}
-
-impl StoreError {
-    fn encoding(source: serde_json::Error) -> Self {
-        Self::Io {
-            path: "(encoding)".to_owned(),
-            source: source.into(),
-        }
-    }
-}
-
-/// How the store fares, for `status` and metrics.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StoreHealth {
-    /// Whether there is a file at all.
-    pub durable: bool,
-    /// Changes that are in memory and not yet on disk.
-    pub pending: usize,
-    /// Transactions that failed since start; they are tried again until they succeed.
-    pub failed: u64,
-    /// Kind of the last failure; `None` once a later write succeeded.
-    pub last_error: Option<&'static str>,
-    /// Records refused since start because their table was full of records in use.
-    pub refused: u64,
-    /// Records of the file that did not count when it was opened.
-    pub damaged_records: usize,
-    /// Where a damaged file was set aside when the store was opened.
-    pub set_aside: Option<String>,
-}
-
 #[derive(Debug)]
 struct Inner {
     memory: Arc<RwLock<Memory>>,
@@ -166,7 +102,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store in `dir`, setting a damaged file aside as `evidence.redb.damaged-<n>` and starting empty.
+    /// Opens the store in `dir`, setting a damaged file aside as `evidence.redb.damaged-<n>` and starting empty. Where
+    /// the file can be read but the disk takes no more bytes, the store works from memory and [`Store::health`] says so.
     ///
     /// # Errors
     /// [`StoreError::Busy`] if another process has it open, [`StoreError::Io`] for the disk and permissions: neither
@@ -176,17 +113,28 @@ impl Store {
     }
 
     fn open_with(dir: &Path, caps: Caps) -> Result<Self, StoreError> {
-        let path = file::path_in(dir).map_err(|error| file::Failure::from(error).for_path(dir))?;
-        let opened = file::open(&path).map_err(|failure| failure.for_path(&path))?;
-        let set_aside = opened.set_aside.map(|(place, cause)| {
+        let path = file::path_in(dir).map_err(|error| Failure::from(error).for_path(dir))?;
+        let (content, database, set_aside) = match file::open(&path) {
+            Ok(opened) => (opened.content, Some(opened.database), opened.set_aside),
+            // A full disk must not keep a node from starting: what is there is read, and written once there is room.
+            Err(Failure::Unwritable(cause)) => match file::read_only(&path) {
+                Ok(content) => (content, None, None),
+                Err(_) => return Err(Failure::Unwritable(cause).for_path(&path)),
+            },
+            Err(failure) => return Err(failure.for_path(&path)),
+        };
+        if database.is_none() {
+            tracing::error!(path = %path.display(), "the evidence store cannot be written: the disk is full or read-only");
+        }
+        let set_aside = set_aside.map(|(place, cause)| {
             tracing::error!(place = %place.display(), cause, "the evidence store was damaged and set aside; evidence is gathered again");
             place.display().to_string()
         });
         let mut memory = Memory::new(caps);
-        let damaged = memory.load(opened.content);
+        let damaged = memory.load(content);
         let memory = Arc::new(RwLock::new(memory));
-        let writer = Writer::start(path.clone(), Arc::clone(&memory), opened.database)
-            .map_err(|error| file::Failure::Io(error.into()).for_path(&path))?;
+        let writer = Writer::start(path.clone(), Arc::clone(&memory), database)
+            .map_err(|error| Failure::Io(error.into()).for_path(&path))?;
         let damaged_records = damaged.len();
         for (table, key, damage) in damaged {
             tracing::warn!(table = table.name(), key, %damage, "a record of the evidence store was dropped");
@@ -281,7 +229,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Io`] if it did not reach the disk within 5 s: memory has it, and writing is tried again.
-    /// Otherwise nothing was stored, except that the floors hold even if the collection found no room.
+    /// Otherwise nothing was changed, and what was stored before is still there.
     pub async fn put_notary(&self, evidence: NotaryEvidence) -> Result<(), StoreError> {
         let result = self.change(|memory, changes| memory.put_notary(evidence, changes));
         if matches!(

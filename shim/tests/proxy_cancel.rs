@@ -34,7 +34,7 @@ fn silent(gate: Gate) -> (World, mpsc::Receiver<()>, impl Future<Output = ()>) {
 
 #[tokio::test]
 async fn a_cancel_before_the_answer_reaches_containerd() {
-    // PullImage has no deadline: a cancel is all that ends it.
+    // `PullImage` has no deadline: a cancel is all that ends it.
     for (path, gate) in [
         (VERSION, Gate::open()),
         (CREATE, Gate::open()),
@@ -84,13 +84,13 @@ async fn a_cancel_in_mid_stream_reaches_containerd() {
 
 #[tokio::test]
 async fn a_cancel_while_the_gate_decides_drops_the_decision_and_containerd_sees_nothing() {
-    let (begun, begin) = oneshot::channel();
-    let begun = once(begun);
+    let (asked, question) = oneshot::channel();
+    let asked = once(asked);
     let (held, dropped) = guard();
     let held = once(held);
     let gate = Gate::before(move |_, _| {
         let held = held.lock().unwrap().take();
-        begun.lock().unwrap().take().unwrap().send(()).unwrap();
+        asked.lock().unwrap().take().unwrap().send(()).unwrap();
         async move {
             let _held = held;
             std::future::pending::<Before>().await
@@ -100,7 +100,7 @@ async fn a_cancel_while_the_gate_decides_drops_the_decision_and_containerd_sees_
     let world = World::new(gate, |_| async { ok(b"") });
     let mut client = world.client().await;
     let call = tokio::spawn(async move { client.unary(CREATE, b"").await });
-    begin.await.unwrap();
+    question.await.unwrap();
     call.abort();
     dropped.await;
     assert_eq!(world.upstream.called(), Vec::<String>::new());
@@ -148,14 +148,14 @@ async fn a_create_whose_client_left_is_still_completed_and_judged() {
 
 #[tokio::test]
 async fn a_pull_whose_client_left_while_it_is_judged_is_judged_to_the_end() {
-    let (begun, begin) = oneshot::channel();
-    let begun = once(begun);
+    let (asked, question) = oneshot::channel();
+    let asked = once(asked);
     let (go_on, may_go_on) = oneshot::channel::<()>();
     let may_go_on = once(may_go_on);
     let ended = Arc::new(tokio::sync::Notify::new());
     let end = Arc::clone(&ended);
     let gate = Gate::ticketed().after(move |_, _| {
-        begun.lock().unwrap().take().unwrap().send(()).unwrap();
+        asked.lock().unwrap().take().unwrap().send(()).unwrap();
         let may_go_on = may_go_on.lock().unwrap().take().unwrap();
         let end = Arc::clone(&end);
         async move {
@@ -168,7 +168,7 @@ async fn a_pull_whose_client_left_while_it_is_judged_is_judged_to_the_end() {
     let world = World::new(gate, |_| async { ok(b"image id") });
     let mut client = world.client().await;
     let call = tokio::spawn(async move { client.unary(PULL, b"").await });
-    begin.await.unwrap();
+    question.await.unwrap();
     call.abort();
     assert!(call.await.unwrap_err().is_cancelled());
     go_on.send(()).unwrap();

@@ -38,7 +38,7 @@ fn slow(gate: Gate, limits: Limits) -> (World, mpsc::Receiver<()>, oneshot::Send
 #[tokio::test]
 async fn a_drain_lets_calls_finish_then_cuts_endless_streams_with_a_status() {
     let limits = Limits {
-        drain: Duration::from_secs(3600),
+        drain: Duration::from_hours(1),
         ..Limits::default()
     };
     for (path, gate) in [
@@ -99,7 +99,7 @@ async fn a_drain_that_runs_out_of_time_answers_what_is_left_unavailable() {
 #[tokio::test]
 async fn idle_connections_do_not_delay_a_drain() {
     let limits = Limits {
-        drain: Duration::from_secs(3600),
+        drain: Duration::from_hours(1),
         ..Limits::default()
     };
     let world = World::with_limits(Gate::open(), limits, |_| async { ok(b"") });
@@ -125,7 +125,7 @@ async fn restarts_on_a_kept_descriptor_fail_no_call() {
     let socket = dir.path().join("cri.sock");
     let kept = StdListener::bind(&socket).unwrap();
     let limits = Limits {
-        drain: Duration::from_secs(3600),
+        drain: Duration::from_hours(1),
         ..Limits::default()
     };
 

@@ -74,14 +74,17 @@ async fn a_server_that_is_too_busy_to_accept_keeps_its_socket() {
 async fn racing_starts_leave_one_server_and_its_socket() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("cri.sock");
-    for _ in 0..50 {
+    for _ in 0..200 {
         drop(StdListener::bind(&path).unwrap());
         let runtime = tokio::runtime::Handle::current();
-        let starts: Vec<_> = (0..4)
+        let together = std::sync::Arc::new(std::sync::Barrier::new(8));
+        let starts: Vec<_> = (0..8)
             .map(|_| {
                 let (path, runtime) = (path.clone(), runtime.clone());
+                let together = std::sync::Arc::clone(&together);
                 std::thread::spawn(move || {
                     let _runtime = runtime.enter();
+                    together.wait();
                     Listener::bind(&path)
                 })
             })

@@ -45,7 +45,7 @@ async fn a_dead_socket_is_unavailable_and_a_short_deadline_ends_the_wait() {
     let dead = dir.path().join("containerd.sock");
     drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());
     let limits = Limits {
-        upstream_wait: Duration::from_secs(3600),
+        upstream_wait: Duration::from_hours(1),
         ..Limits::default()
     };
     let proxy = Running::with_limits(dir.path(), &dead, Gate::open(), limits);

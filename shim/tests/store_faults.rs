@@ -304,7 +304,7 @@ async fn a_full_disk_stops_no_decision_and_everything_is_written_once_there_is_r
     assert!(store.flush().await.is_err());
     let health = store.health();
     assert!(health.failed >= 2 && health.pending > 0, "{health:?}");
-    assert_eq!(health.last_error, Some("input/output error"));
+    assert_eq!(health.last_error, Some("disk full or read-only"));
     let last = format!("gun-{n}");
     assert_eq!(
         floor(&store, &last),
@@ -325,24 +325,50 @@ async fn a_full_disk_stops_no_decision_and_everything_is_written_once_there_is_r
 }
 
 #[tokio::test]
-async fn a_read_only_or_full_disk_at_start_is_an_error_and_no_damage() {
+async fn a_read_only_disk_at_start_still_serves_what_it_holds() {
     let Some(disk) = Tmpfs::new() else {
         eprintln!("skipped: a tmpfs cannot be mounted here");
         return;
     };
     fill(&Store::open(disk.path()).unwrap()).await;
     disk.remount("ro");
-    let refused = Store::open(disk.path());
+    let store = Store::open(disk.path()).unwrap();
+    assert_eq!(*store.notary(SERVER, "app").unwrap(), trust_data("app", 7));
+    assert_eq!(store.health().last_error, Some("disk full or read-only"));
+    let refused = store.put_notary(trust_data("app", 8)).await;
     assert!(matches!(refused, Err(StoreError::Io { .. })), "{refused:?}");
-    disk.remount("rw");
-    disk.fill();
-    match Store::open(disk.path()) {
-        Ok(store) => assert_eq!(floor(&store, "app"), Some(7)),
-        Err(error) => assert!(matches!(error, StoreError::Io { .. }), "{error}"),
-    }
+    assert_eq!(floor(&store, "app"), Some(8));
     assert_eq!(set_aside(disk.path()), 0);
+    disk.remount("rw");
+    store.flush().await.unwrap();
+    drop(store);
+    assert_eq!(floor(&Store::open(disk.path()).unwrap(), "app"), Some(8));
+}
+
+#[tokio::test]
+async fn a_restart_while_the_disk_is_full_finds_what_was_durable() {
+    let Some(disk) = Tmpfs::new() else {
+        eprintln!("skipped: a tmpfs cannot be mounted here");
+        return;
+    };
+    let store = Store::open(disk.path()).unwrap();
+    fill(&store).await;
+    disk.fill();
+    let mut tried = 0;
+    while store
+        .put_notary(trust_data(&format!("gun-{tried}"), 1))
+        .await
+        .is_ok()
+    {
+        tried += 1;
+    }
+    drop(store);
+    let store = Store::open(disk.path()).unwrap();
+    assert_eq!(set_aside(disk.path()), 0);
+    assert_eq!(floor(&store, "app"), Some(7));
     disk.free();
-    assert_eq!(floor(&Store::open(disk.path()).unwrap(), "app"), Some(7));
+    store.put_notary(trust_data("app", 8)).await.unwrap();
+    assert_eq!(store.health().last_error, None);
 }
 
 #[tokio::test]

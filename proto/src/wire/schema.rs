@@ -3,7 +3,7 @@
 use prost::Message;
 
 use super::walk::{Fields, Value};
-use super::{Defect, MAX_DEPTH, MAX_FIELD_NUMBER, WireError};
+use super::{Defect, MAX_DEPTH, MAX_ELEMENTS, MAX_FIELD_NUMBER, WireError};
 
 /// The fields of one message type that the gate reads. All others are opaque.
 #[derive(Debug)]
@@ -143,11 +143,22 @@ pub fn strict<M: Message + Default>(
 /// # Errors
 /// [`WireError`] naming the first field that breaks a rule (see [the module](super)).
 pub fn validate(schema: &'static Schema, message: &[u8]) -> Result<(), WireError> {
-    level(schema, message, MAX_DEPTH).map_err(|error| error.inside(schema.name))
+    let mut room = Room {
+        depth: MAX_DEPTH,
+        elements: MAX_ELEMENTS,
+    };
+    level(schema, message, &mut room).map_err(|error| error.inside(schema.name))
 }
 
-fn level(schema: &'static Schema, message: &[u8], depth: usize) -> Result<(), WireError> {
-    let depth = depth.checked_sub(1).ok_or(Defect::TooDeep)?;
+/// What a request may still use up.
+struct Room {
+    depth: usize,
+    elements: usize,
+}
+
+fn level(schema: &'static Schema, message: &[u8], room: &mut Room) -> Result<(), WireError> {
+    let depth = room.depth;
+    room.depth = depth.checked_sub(1).ok_or(Defect::TooDeep)?;
     let mut seen = 0_u64;
     for item in Fields::new(message) {
         let item = item?;
@@ -158,23 +169,28 @@ fn level(schema: &'static Schema, message: &[u8], depth: usize) -> Result<(), Wi
             continue;
         };
         let bit = 1_u64 << index;
-        if !field.repeated && seen & bit != 0 {
+        if field.repeated {
+            let left = room.elements.checked_sub(1);
+            room.elements =
+                left.ok_or_else(|| WireError::from(Defect::TooMany).inside(field.name))?;
+        } else if seen & bit != 0 {
             return Err(WireError::from(Defect::Repeated).inside(field.name));
         }
         seen |= bit;
-        value(field, &item.value, depth).map_err(|error| error.inside(field.name))?;
+        value(field, &item.value, room).map_err(|error| error.inside(field.name))?;
     }
+    room.depth = depth;
     Ok(())
 }
 
-fn value(field: &Field, value: &Value<'_>, depth: usize) -> Result<(), WireError> {
+fn value(field: &Field, value: &Value<'_>, room: &mut Room) -> Result<(), WireError> {
     match (field.kind, value) {
         (Kind::String, Value::Delimited(value)) => match std::str::from_utf8(value.bytes) {
             Ok(_) => Ok(()),
             Err(_) => Err(Defect::NotUtf8.into()),
         },
         (Kind::Bytes, Value::Delimited(_)) => Ok(()),
-        (Kind::Message(schema), Value::Delimited(value)) => level(schema, value.bytes, depth),
+        (Kind::Message(schema), Value::Delimited(value)) => level(schema, value.bytes, room),
         (Kind::Bool | Kind::Uint32, Value::Varint(varint)) => {
             let most = if matches!(field.kind, Kind::Bool) {
                 1

@@ -5,7 +5,9 @@ use portcullis_proto::cri::{
     CreateContainerRequest, ImageStatusRequest, PullImageRequest, RunPodSandboxRequest, path,
     value_of,
 };
-use portcullis_proto::wire::{Defect, Field, MAX_DEPTH, Schema, WireError, replace, validate};
+use portcullis_proto::wire::{
+    Defect, Field, MAX_DEPTH, MAX_ELEMENTS, Schema, WireError, replace, validate,
+};
 
 const A: &[u8] = b"registry.example.com/signed@sha256:aaaa";
 const B: &[u8] = b"registry.example.com/evil:latest";
@@ -482,6 +484,39 @@ fn deep_nesting() {
         validate(&ENDLESS, &nested(1000)).unwrap_err().defect,
         Defect::TooDeep
     );
+}
+
+#[test]
+fn millions_of_empty_elements() {
+    let mount = field(7, b"");
+    let most = field(2, &mount.repeat(MAX_ELEMENTS));
+    assert!(CreateContainerRequest::read(&most).is_ok());
+    let more = field(2, &mount.repeat(MAX_ELEMENTS + 1));
+    let at = "CreateContainerRequest.config.mounts";
+    assert_eq!(
+        defect_of(CreateContainerRequest::read(&more)),
+        (at.into(), Defect::TooMany)
+    );
+}
+
+#[test]
+fn millions_of_empty_elements_spread_over_many_messages() {
+    let mount = field(7, &field(9, &field(2, b"").repeat(1023)));
+    let most = field(2, &mount.repeat(MAX_ELEMENTS / 1024));
+    assert!(CreateContainerRequest::read(&most).is_ok());
+    let (_, defect) = defect_of(CreateContainerRequest::read(
+        &[most, field(3, &field(6, b""))].concat(),
+    ));
+    assert_eq!(defect, Defect::TooMany);
+}
+
+#[test]
+fn siblings_are_not_nesting() {
+    let siblings = field(
+        2,
+        &field(7, &field(9, &field(2, b""))).repeat(MAX_DEPTH + 1),
+    );
+    assert!(CreateContainerRequest::read(&siblings).is_ok());
 }
 
 #[test]

@@ -67,7 +67,7 @@ impl Containerd {
         .await
     }
 
-    /// CRI ImageStatus of a name or ID.
+    /// CRI `ImageStatus` of a name or ID.
     pub async fn image_status(
         &self,
         name: &str,
@@ -85,7 +85,7 @@ impl Containerd {
         Ok(answer.and_then(|answer| answer.image).and_then(image))
     }
 
-    /// CRI ListImages.
+    /// CRI `ListImages`.
     pub async fn images_in_view(
         &self,
         deadline: Instant,
@@ -95,7 +95,7 @@ impl Containerd {
         Ok(answer.images.into_iter().filter_map(image).collect())
     }
 
-    /// CRI PodSandboxStatus.
+    /// CRI `PodSandboxStatus`.
     pub async fn sandbox(
         &self,
         id: &str,
@@ -114,7 +114,7 @@ impl Containerd {
             .and_then(|status| sandbox(status.id, status.metadata, status.runtime_handler)))
     }
 
-    /// CRI ListPodSandbox.
+    /// CRI `ListPodSandbox`.
     pub async fn sandboxes(&self, deadline: Instant) -> Result<Vec<Sandbox>, ContainerdError> {
         let message = cri::ListPodSandboxRequest::default();
         let answer: cri::ListPodSandboxResponse =
@@ -137,7 +137,7 @@ impl Containerd {
         Ok(answer.containers.into_iter().map(container).collect())
     }
 
-    /// CRI ListContainers.
+    /// CRI `ListContainers`.
     pub async fn containers(
         &self,
         deadline: Instant,
@@ -145,7 +145,7 @@ impl Containerd {
         self.list_containers(None, deadline).await
     }
 
-    /// One container with the image as stored. Asked by ListContainers, because ContainerStatus has no sandbox and
+    /// One container with the image as stored. Asked by `ListContainers`, because `ContainerStatus` has no sandbox and
     /// puts the image's first tag in place of what was stored.
     pub async fn container(
         &self,
@@ -160,7 +160,7 @@ impl Containerd {
         Ok(listed.into_iter().find(|container| container.id == id))
     }
 
-    /// CRI RemoveContainer, which kills it if it runs. Removing what is gone succeeds.
+    /// CRI `RemoveContainer`, which kills it if it runs. Removing what is gone succeeds.
     pub async fn remove_container(
         &self,
         id: &str,

@@ -143,7 +143,7 @@ impl Containerd {
         for target in targets {
             match self.prove(&target, deadline).await {
                 Ok(found) => {
-                    links.extend(found.into_iter().filter(|link| link.config == *image_id))
+                    links.extend(found.into_iter().filter(|link| link.config == *image_id));
                 }
                 Err(ContainerdError::Content { .. }) => {}
                 Err(error) => return Err(error),

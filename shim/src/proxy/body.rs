@@ -129,17 +129,15 @@ impl Relay {
             return Poll::Ready(Some(self.end("portcullis is being restarted")));
         };
         self.fresh = false;
-        Poll::Ready(Some(match next {
-            Some(Ok(frame)) => {
-                self.done = frame.is_trailers();
-                frame
-            }
+        let frame = if let Some(Ok(frame)) = next {
+            self.done = frame.is_trailers();
+            frame
+        } else {
             // A gRPC answer ends with trailers; without them the client could not tell a whole from a torn one.
-            Some(Err(_)) | None => {
-                self.metrics.count(Outcome::UpstreamLost);
-                self.end("error reading from server: the connection to containerd was lost")
-            }
-        }))
+            self.metrics.count(Outcome::UpstreamLost);
+            self.end("error reading from server: the connection to containerd was lost")
+        };
+        Poll::Ready(Some(frame))
     }
 }
 

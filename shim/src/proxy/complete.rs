@@ -1,7 +1,7 @@
 //! A ticketed call: its answer is read and judged before the client gets it.
 //!
 //! Once such a request was sent, a container may exist, so the answer is awaited and judged even if the client goes
-//! away: the call runs as a task of its connection. PullImage is the exception: it has no deadline of its own, so the
+//! away: the call runs as a task of its connection. `PullImage` is the exception: it has no deadline of its own, so the
 //! client's cancellation is what ends it, and it goes on to containerd; the ticket is dropped. But if containerd had
 //! answered by then, [`Interceptor::after`] runs to its end here too.
 //!
@@ -13,6 +13,7 @@ use portcullis_proto::{code, frame};
 use tokio::time::timeout;
 
 use super::body::{Replay, ReplyBody, RequestBody};
+use super::budget::Share;
 use super::metrics::Outcome;
 use super::read::{self, Answer, Unread};
 use super::route::Router;
@@ -25,12 +26,13 @@ struct Exchanged {
     answer: Result<Response<ReplyBody>, Refusal>,
 }
 
-/// Forwards a request and judges its answer.
+/// Forwards a request and judges its answer. `share` is what the request takes of the buffer budget.
 pub(super) async fn call(
     router: &Router,
     method: &Method,
     request: Request<RequestBody>,
     ticket: Ticket,
+    share: Share,
 ) -> Result<Response<ReplyBody>, (Outcome, Refusal)> {
     let Ok(permit) = router.shared.completions.clone().try_acquire_owned() else {
         let refusal = Refusal {
@@ -40,7 +42,7 @@ pub(super) async fn call(
         return Err((Outcome::Overloaded, refusal));
     };
     router.shared.metrics.count(Outcome::GatedForwarded);
-    let held = (permit, router.shared.drain.hold());
+    let held = (permit, share, router.shared.drain.hold());
     let owned = router.clone();
     let task = if ends_with_its_client(method) {
         let exchanged = exchange(&owned, request).await;

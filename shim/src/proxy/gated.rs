@@ -48,12 +48,13 @@ async fn judged(
     };
     parts.headers.remove(CONTENT_LENGTH);
     let body = RequestBody::Message(Some(frame::encode(&message)));
-    drop((message, share));
+    drop(message);
     match ticket {
         None => {
             let request = Request::from_parts(parts, body);
             // Its failure is counted where it happens.
             let answer = router.forward(request, false).await;
+            drop(share);
             if answer.is_ok() {
                 shared.metrics.count(Outcome::GatedForwarded);
             }
@@ -63,7 +64,7 @@ async fn judged(
             // The gate reads the answer, and nothing here inflates.
             parts.headers.remove(GRPC_ACCEPT_ENCODING);
             let request = Request::from_parts(parts, body);
-            complete::call(router, method, request, ticket).await
+            complete::call(router, method, request, ticket, share).await
         }
     }
 }

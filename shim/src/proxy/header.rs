@@ -111,8 +111,8 @@ mod tests {
             headers.insert(GRPC_TIMEOUT, HeaderValue::from_static(text));
             grpc_timeout(&headers)
         };
-        assert_eq!(read("2H"), Some(Duration::from_secs(7200)));
-        assert_eq!(read("3M"), Some(Duration::from_secs(180)));
+        assert_eq!(read("2H"), Some(Duration::from_hours(2)));
+        assert_eq!(read("3M"), Some(Duration::from_mins(3)));
         assert_eq!(read("4S"), Some(Duration::from_secs(4)));
         assert_eq!(read("5m"), Some(Duration::from_millis(5)));
         assert_eq!(read("6u"), Some(Duration::from_micros(6)));

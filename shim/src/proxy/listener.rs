@@ -171,10 +171,8 @@ impl Drop for Listener {
         let Some(bound) = &self.bound else { return };
         let ours = std::fs::symlink_metadata(&bound.path)
             .is_ok_and(|meta| (meta.dev(), meta.ino()) == (bound.device, bound.inode));
-        if ours {
-            if let Err(error) = std::fs::remove_file(&bound.path) {
-                tracing::warn!(path = %bound.path.display(), %error, "the socket could not be removed");
-            }
+        if ours && let Err(error) = std::fs::remove_file(&bound.path) {
+            tracing::warn!(path = %bound.path.display(), %error, "the socket could not be removed");
         }
     }
 }

@@ -66,12 +66,12 @@ async fn message(
             ));
         };
         read.push(data);
-        if whole.is_none() {
-            if let Some(prefix) = read.prefix() {
-                let length = check_prefix(prefix).map_err(refuse_frame)?;
-                // Before the share is had no more than one stream window is held.
-                whole = Some((length, share(shared, length).await?));
-            }
+        if whole.is_none()
+            && let Some(prefix) = read.prefix()
+        {
+            let length = check_prefix(prefix).map_err(refuse_frame)?;
+            // Before the share is had no more than one stream window is held.
+            whole = Some((length, share(shared, length).await?));
         }
         if whole.as_ref().is_some_and(|(length, _)| read.len > *length) {
             return Err(refuse_frame(FrameError::Trailing));
@@ -128,6 +128,7 @@ async fn share(shared: &Shared, bytes: usize) -> Result<Share, Refused> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn refuse_frame(error: FrameError) -> Refused {
     malformed(error.code(), error.to_string())
 }

@@ -154,7 +154,9 @@ impl Upstream {
                     return sender;
                 }
                 Err(cause) => {
-                    tracing::debug!(upstream = %self.path.display(), %cause, "containerd cannot be reached");
+                    if dialer.not_before.is_none() {
+                        tracing::warn!(upstream = %self.path.display(), %cause, "containerd cannot be reached; trying on");
+                    }
                     *lock(&self.last_error) = Some(cause);
                     dialer.not_before = Some(Instant::now() + dialer.backoff);
                     dialer.backoff = dialer.backoff.saturating_mul(2).min(LAST_BACKOFF);

@@ -9,9 +9,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
+use redb::backends::InMemoryBackend;
 use redb::{
-    Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageError,
-    TableHandle as _,
+    Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageBackend as _,
+    StorageError, TableHandle as _,
 };
 
 use super::StoreError;
@@ -27,6 +28,12 @@ const SET_ASIDE: u32 = 5;
 /// Page cache of redb in bytes. Reads come from memory, so it serves the writer alone.
 const CACHE: usize = 1024 * 1024;
 
+/// Largest file in bytes that is read into memory where it cannot be written: twice what the tables may hold.
+const MAX_COPY: u64 = 1024 * 1024 * 1024;
+
+/// [`Failure::Unwritable`] as a fixed word.
+pub(super) const UNWRITABLE: &str = "disk full or read-only";
+
 type Cause = Box<dyn Error + Send + Sync>;
 
 /// Why the file cannot be used.
@@ -36,6 +43,8 @@ pub(super) enum Failure {
     Busy,
     /// The disk or the permissions.
     Io(Cause),
+    /// The file system takes no more bytes: full, over quota, or read-only.
+    Unwritable(Cause),
     /// Its content.
     Damaged(String),
 }
@@ -46,6 +55,7 @@ impl Failure {
         match self {
             Self::Busy => "in use by another process",
             Self::Io(_) => "input/output error",
+            Self::Unwritable(_) => UNWRITABLE,
             Self::Damaged(_) => "damaged",
         }
     }
@@ -54,7 +64,7 @@ impl Failure {
         let path = path.display().to_string();
         match self {
             Self::Busy => StoreError::Busy { path },
-            Self::Io(source) => StoreError::Io { path, source },
+            Self::Io(source) | Self::Unwritable(source) => StoreError::Io { path, source },
             Self::Damaged(text) => StoreError::Io {
                 path,
                 source: text.into(),
@@ -69,6 +79,9 @@ impl From<io::Error> for Failure {
             // A file shorter than its own header says, or with offsets that no file has.
             ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::InvalidInput => {
                 Self::Damaged(error.to_string())
+            }
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem => {
+                Self::Unwritable(error.into())
             }
             _ => Self::Io(error.into()),
         }
@@ -169,6 +182,32 @@ fn open_once(path: &Path) -> Result<(Database, Content), Failure> {
     }
     let content = read(&database)?;
     Ok((database, content))
+}
+
+/// What the file at `path` holds, read without writing to it: for a disk that takes no more. A repair, if the file
+/// needs one, happens in a copy in memory.
+pub(super) fn read_only(path: &Path) -> Result<Content, Failure> {
+    guarded(|| {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlag::O_NOFOLLOW.bits())
+            .open(path)?;
+        let size = file.metadata()?.len();
+        if !file.metadata()?.is_file() || size > MAX_COPY {
+            return Err(Failure::Io("not a regular file of a size to read".into()));
+        }
+        let mut bytes = Vec::new();
+        io::Read::read_to_end(&mut io::Read::take(&mut file, MAX_COPY), &mut bytes)?;
+        let copy = InMemoryBackend::new();
+        copy.set_len(u64::try_from(bytes.len()).unwrap_or(0))?;
+        copy.write(0, &bytes)?;
+        drop(bytes);
+        let mut database = Database::builder()
+            .set_cache_size(CACHE)
+            .create_with_backend(copy)?;
+        database.check_integrity()?;
+        read(&database)
+    })
 }
 
 fn read(database: &Database) -> Result<Content, Failure> {

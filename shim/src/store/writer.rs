@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use redb::Database;
 use tokio::sync::oneshot;
 
-use super::file::{self, Failure};
+use super::file::{self, Failure, UNWRITABLE};
 use super::memory::{Change, Memory};
 use super::table::Table;
 
@@ -90,13 +90,21 @@ pub(super) struct Writer {
 }
 
 impl Writer {
+    /// Starts the thread. Without a database the file could be read only; opening it is tried again.
     pub(super) fn start(
         path: PathBuf,
         memory: Arc<RwLock<Memory>>,
-        database: Database,
+        database: Option<Database>,
     ) -> std::io::Result<Self> {
+        let mut pending = Pending::default();
+        if database.is_none() {
+            pending.failed = 1;
+            pending.rewrite = true;
+            pending.last_error = Some(UNWRITABLE);
+        }
+        let pause = database.is_none().then_some(BACKOFF.0);
         let shared = Arc::new(Shared {
-            pending: Mutex::default(),
+            pending: Mutex::new(pending),
             wake: Condvar::new(),
             memory,
             path,
@@ -104,8 +112,8 @@ impl Writer {
         let (sender, done) = mpsc::channel();
         let thread = Thread {
             shared: Arc::clone(&shared),
-            database: Some(database),
-            pause: None,
+            database,
+            pause,
             _done: sender,
         };
         thread::Builder::new()
@@ -252,16 +260,15 @@ impl Thread {
 
     fn write(&mut self, batch: &Batch) -> Result<(), Failure> {
         let mut rewrite = batch.rewrite;
-        let database = match self.database.take() {
-            Some(database) => database,
-            None => {
-                let opened = file::open(&self.shared.path)?;
-                if let Some((place, cause)) = opened.set_aside {
-                    tracing::error!(place = %place.display(), cause, "the evidence store was damaged and set aside");
-                }
-                rewrite = true;
-                opened.database
+        let database = if let Some(database) = self.database.take() {
+            database
+        } else {
+            let opened = file::open(&self.shared.path)?;
+            if let Some((place, cause)) = opened.set_aside {
+                tracing::error!(place = %place.display(), cause, "the evidence store was damaged and set aside");
             }
+            rewrite = true;
+            opened.database
         };
         let result = if rewrite {
             self.everything()

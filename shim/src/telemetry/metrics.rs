@@ -46,6 +46,7 @@ pub struct Metrics {
     durations: Family<MethodLabel, Histogram, fn() -> Histogram>,
     pause_unverified: Counter,
     foreign_containers: Counter,
+    snapshot_mismatches: Counter,
 }
 
 impl Metrics {
@@ -56,6 +57,7 @@ impl Metrics {
         let durations = Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> _);
         let pause_unverified = Counter::default();
         let foreign_containers = Counter::default();
+        let snapshot_mismatches = Counter::default();
         registry.register(
             "decisions",
             "Decisions by namespace, verdict, reason and method",
@@ -77,6 +79,11 @@ impl Metrics {
             foreign_containers.clone(),
         );
         registry.register(
+            "snapshot_mismatches",
+            "Containers made of other layers than those judged",
+            snapshot_mismatches.clone(),
+        );
+        registry.register(
             "build",
             "Version of this build",
             prometheus_client::metrics::info::Info::new([("version", env!("CARGO_PKG_VERSION"))]),
@@ -88,6 +95,7 @@ impl Metrics {
             durations,
             pause_unverified,
             foreign_containers,
+            snapshot_mismatches,
         }
     }
 
@@ -119,6 +127,11 @@ impl Metrics {
     /// A container was found that the gate did not judge.
     pub fn foreign_container(&self) {
         self.foreign_containers.inc();
+    }
+
+    /// A container was made whose snapshot is not what was judged.
+    pub fn snapshot_mismatch(&self) {
+        self.snapshot_mismatches.inc();
     }
 
     /// Adds numbers that another part keeps, read each time metrics are asked for. `read` must not wait.

@@ -4,11 +4,13 @@
 pub mod image;
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use portcullis::containerd::Containerd;
+use portcullis_policy::Digest;
 use tokio::time::Instant;
 
 /// containerd 2.x, where it is not the system's.
@@ -23,7 +25,7 @@ pub struct Node {
 }
 
 pub fn deadline() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+    Instant::now() + Duration::from_mins(1)
 }
 
 impl Node {
@@ -160,15 +162,31 @@ impl Node {
         assert!(out.status.success(), "ctr {arguments:?}: {said}");
     }
 
+    /// Puts bytes into the content store as they are.
+    pub fn ingest(&self, bytes: &[u8], digest: &Digest) {
+        let mut child = Command::new(self.bin.join("ctr"))
+            .arg("-a")
+            .arg(self.socket())
+            .args(["-n", "k8s.io", "content", "ingest"])
+            .args(["--expected-digest", &digest.to_string(), &digest.hex()])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(bytes).unwrap();
+        assert!(child.wait().unwrap().success());
+    }
+
     /// Imports an OCI archive and unpacks it with the snapshotter in use.
     pub fn import(&self, archive: &Path) {
-        self.ctr(&[
-            "images",
-            "import",
-            "--snapshotter",
-            "native",
-            &archive.display().to_string(),
-        ]);
+        let archive = archive.display().to_string();
+        let mut arguments = vec!["images", "import", "--snapshotter", "native"];
+        if self.major >= 2 {
+            // The transfer service unpacks for the default snapshotter alone.
+            arguments.push("--local");
+        }
+        arguments.push(&archive);
+        self.ctr(&arguments);
     }
 }
 

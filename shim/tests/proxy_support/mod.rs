@@ -241,18 +241,18 @@ pub fn refusal(code: i32, message: &str) -> Refusal {
     }
 }
 
-pub async fn forward(message: Bytes) -> Before {
-    Before::Forward {
+pub fn forward(message: Bytes) -> std::future::Ready<Before> {
+    std::future::ready(Before::Forward {
         message,
         ticket: None,
-    }
+    })
 }
 
-pub async fn ticket(message: Bytes) -> Before {
-    Before::Forward {
+pub fn ticket(message: Bytes) -> std::future::Ready<Before> {
+    std::future::ready(Before::Forward {
         message,
         ticket: Some(Ticket(Box::new(7_u8))),
-    }
+    })
 }
 
 impl Interceptor for Gate {

@@ -1,0 +1,272 @@
+//! Steps 3 to 5 for a pull: match, resolve, gather, decide.
+
+use std::time::Duration;
+
+use portcullis_policy::Digest;
+use portcullis_policy::model::{Mode, NotaryRequirement};
+use portcullis_trust::{Decision, Denial, DenialReason};
+use tokio::time::Instant;
+
+use super::flight::Keep;
+use super::gather::OnBehalf;
+use super::judge::{Matched, Subject, Trust};
+use super::{Gate, refusal};
+use crate::notary::GatherError;
+use crate::registry::{Auth, Fingerprint, RemoteError};
+use crate::store::ResolutionSource;
+
+/// What the judgement of a pull depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct PullKey {
+    namespace: Option<String>,
+    generation: u64,
+    reference: String,
+    credentials: Fingerprint,
+}
+
+/// The judgement of a pull.
+#[derive(Debug, Clone)]
+pub(super) enum PullVerdict {
+    /// This digest may be pulled.
+    Allow {
+        digest: Digest,
+        source: ResolutionSource,
+        decision: Decision,
+    },
+    /// Policy says no. `offered`: what the registry has, where it was asked.
+    Deny {
+        decision: Decision,
+        offered: Option<Digest>,
+    },
+    /// No decision was possible.
+    Undecided { error: RemoteError, mode: Mode },
+}
+
+impl Keep for PullVerdict {
+    fn keep(&self) -> Option<Duration> {
+        match self {
+            Self::Allow { .. } => None,
+            Self::Deny { .. } => Some(Duration::from_secs(5)),
+            Self::Undecided { error, .. } => Some(error.negative_ttl()),
+        }
+    }
+}
+
+/// What is known so far about one pull.
+struct Inquiry<'a> {
+    subject: &'a Subject,
+    auth: &'a Auth,
+    deadline: Instant,
+    notary: Vec<NotaryRequirement>,
+    /// A rule accepts a tag only from a signature.
+    signed_tags: bool,
+    mode: Mode,
+    /// Somebody who might have changed the outcome could not be asked.
+    failure: Option<RemoteError>,
+    /// What the trust server said was refused, or it said that there is nothing.
+    refused: Option<String>,
+    /// The denial to report unless something better is found.
+    denied: Option<Decision>,
+}
+
+impl Gate {
+    /// The judgement, shared by all callers that ask the same on the same behalf.
+    pub(super) async fn judge_pull(&self, subject: &Subject, auth: &Auth) -> PullVerdict {
+        let key = PullKey {
+            namespace: subject.namespace.clone(),
+            generation: subject.active.generation,
+            reference: subject.reference.raw().to_owned(),
+            credentials: auth.fingerprint(),
+        };
+        let deadline = self.deadline();
+        let (gate, owned, auth) = (self.clone(), subject.clone(), auth.clone());
+        let flight = self.inner.pulls.join(key, || async move {
+            gate.judge_alone(&owned, &auth, deadline).await
+        });
+        flight.await.unwrap_or_else(|| PullVerdict::Undecided {
+            error: out_of_time(subject),
+            mode: mode_of(&subject.matched()),
+        })
+    }
+
+    async fn judge_alone(&self, subject: &Subject, auth: &Auth, deadline: Instant) -> PullVerdict {
+        let (notary, origin, signed_tags, mode) = match subject.matched() {
+            Matched::Refused(decision) => {
+                return PullVerdict::Deny {
+                    decision,
+                    offered: None,
+                };
+            }
+            Matched::Governed {
+                notary,
+                origin,
+                signed_tags,
+                mode,
+            } => (notary, origin, signed_tags, mode),
+        };
+        let mut inquiry = Inquiry {
+            subject,
+            auth,
+            deadline,
+            notary,
+            signed_tags,
+            mode,
+            failure: None,
+            refused: None,
+            denied: None,
+        };
+        if let Some(allowed) = self.from_trust_data(&mut inquiry).await {
+            return allowed;
+        }
+        // What remains is what the registry says: the origin of a digest, or the meaning of a tag.
+        let undecided = inquiry.denied.is_none() && inquiry.failure.is_none();
+        if origin || undecided {
+            return self.from_registry(inquiry).await;
+        }
+        inquiry.end(None)
+    }
+
+    /// Gathers trust data. A digest reference is judged as that digest, from stored evidence if need be; a tag needs an
+    /// answer from now.
+    async fn from_trust_data(&self, inquiry: &mut Inquiry<'_>) -> Option<PullVerdict> {
+        let subject = inquiry.subject;
+        let whom = OnBehalf {
+            namespace: subject.namespace(),
+            generation: subject.active.generation,
+            auth: inquiry.auth,
+        };
+        let gathered = self
+            .gather_collections(whom, &inquiry.notary, &subject.reference, inquiry.deadline)
+            .await;
+        match gathered {
+            Ok(()) => {}
+            Err(GatherError::Remote(error)) => inquiry.failure = Some(error),
+            Err(GatherError::Notary(error)) => inquiry.refused = Some(error.to_string()),
+        }
+        let mut candidates = Vec::new();
+        if let Some(digest) = subject.reference.digest() {
+            candidates.push((*digest, ResolutionSource::Reference));
+        } else if !inquiry.stale() {
+            match self.signed_digests(&subject.reference, &inquiry.notary) {
+                Ok(digests) => candidates.extend(
+                    digests
+                        .into_iter()
+                        .map(|digest| (digest, ResolutionSource::Notary)),
+                ),
+                Err(error) => inquiry.refused = Some(error.to_string()),
+            }
+        }
+        for (digest, source) in candidates {
+            let decision = self.decide(subject, &digest, Trust::Stored);
+            if decision.allowed() {
+                return Some(PullVerdict::Allow {
+                    digest,
+                    source,
+                    decision,
+                });
+            }
+            inquiry.denied = Some(decision);
+        }
+        None
+    }
+
+    async fn from_registry(&self, mut inquiry: Inquiry<'_>) -> PullVerdict {
+        let subject = inquiry.subject;
+        let asked = self.ask_registry(&subject.reference, inquiry.auth, inquiry.deadline);
+        let found = match asked.await {
+            Ok(found) => found.digest,
+            Err(error) => {
+                inquiry.failure.get_or_insert(error);
+                return inquiry.end(None);
+            }
+        };
+        let from_tag = subject.reference.digest().is_none();
+        let (source, trust) = if from_tag {
+            let trust = if inquiry.stale() {
+                Trust::Without
+            } else {
+                Trust::Stored
+            };
+            (ResolutionSource::Registry, trust)
+        } else {
+            (ResolutionSource::Reference, Trust::Stored)
+        };
+        let decision = self.decide(subject, &found, trust);
+        if decision.allowed() && !(inquiry.signed_tags && from_tag) {
+            return PullVerdict::Allow {
+                digest: found,
+                source,
+                decision,
+            };
+        }
+        inquiry.denied = Some(decision);
+        inquiry.end(Some(found))
+    }
+}
+
+impl Inquiry<'_> {
+    /// No trust data could be had now.
+    fn stale(&self) -> bool {
+        self.failure.is_some() || self.refused.is_some()
+    }
+
+    /// Nothing allows the image. `offered`: what the registry has.
+    fn end(self, offered: Option<Digest>) -> PullVerdict {
+        if let Some(error) = self.failure {
+            return PullVerdict::Undecided {
+                error,
+                mode: self.mode,
+            };
+        }
+        match self.denied {
+            Some(decision) => PullVerdict::Deny {
+                decision: explain(self.subject, decision, self.refused, self.signed_tags),
+                offered,
+            },
+            None => PullVerdict::Undecided {
+                error: out_of_time(self.subject),
+                mode: self.mode,
+            },
+        }
+    }
+}
+
+fn out_of_time(subject: &Subject) -> RemoteError {
+    RemoteError::Timeout {
+        host: subject.reference.domain().to_owned(),
+    }
+}
+
+/// The mode of a refusal, from matching alone.
+fn mode_of(matched: &Matched) -> Mode {
+    match matched {
+        Matched::Refused(decision) => decision.mode,
+        Matched::Governed { mode, .. } => *mode,
+    }
+}
+
+/// Adds to a denial what the trust server said, and why an unsigned tag is not enough.
+fn explain(
+    subject: &Subject,
+    mut decision: Decision,
+    refused: Option<String>,
+    signed_tags: bool,
+) -> Decision {
+    let allowed_but_for_tag = decision.denial.is_none() && signed_tags;
+    if allowed_but_for_tag {
+        decision.denial = Some(Denial {
+            reason: DenialReason::NotSatisfied,
+            text: format!(
+                "{} may not use {}: its rule has `tags: signed`, and no signature binds this tag; use a digest",
+                refusal::namespace_words(subject.namespace()),
+                subject.reference
+            ),
+        });
+    }
+    if let (Some(denial), Some(refused)) = (&mut decision.denial, refused)
+        && !denial.text.contains(&refused)
+    {
+        denial.text = format!("{} ({refused})", denial.text);
+    }
+    decision
+}

@@ -1,0 +1,218 @@
+//! Step 6: one audit line and one count per decision. Neither can hold a decision up.
+
+use portcullis_policy::Digest;
+use portcullis_trust::Decision;
+use tokio::time::Instant;
+
+use super::Gate;
+use super::judge_image::ImageVerdict;
+use super::judge_pull::PullVerdict;
+use crate::containerd::Sandbox;
+use crate::policy::ActivePolicy;
+use crate::telemetry::audit::{AuditLine, Event as Kind, Verdict, reason_word};
+
+/// Whose call it is.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pod {
+    pub namespace: Option<String>,
+    pub name: Option<String>,
+    pub uid: Option<String>,
+}
+
+impl From<&Sandbox> for Pod {
+    fn from(sandbox: &Sandbox) -> Self {
+        Self {
+            namespace: Some(sandbox.namespace.clone()),
+            name: Some(sandbox.name.clone()),
+            uid: Some(sandbox.uid.clone()),
+        }
+    }
+}
+
+/// What was asked.
+#[derive(Debug, Clone)]
+pub(super) struct Event {
+    kind: Kind,
+    pod: Pod,
+    reference: String,
+    container: Option<String>,
+    begun: Instant,
+}
+
+impl Event {
+    pub(super) fn pull(pod: Pod, reference: &str, begun: Instant) -> Self {
+        Self {
+            kind: Kind::Pull,
+            pod,
+            reference: reference.to_owned(),
+            container: None,
+            begun,
+        }
+    }
+
+    pub(super) fn create(
+        pod: Pod,
+        reference: &str,
+        container: Option<&str>,
+        begun: Instant,
+    ) -> Self {
+        let container = container.map(str::to_owned);
+        Self {
+            kind: Kind::Create,
+            pod,
+            reference: reference.to_owned(),
+            container,
+            begun,
+        }
+    }
+
+    pub(super) fn volume(mut self) -> Self {
+        self.kind = Kind::Volume;
+        self
+    }
+
+    pub(super) fn start(pod: Pod, reference: &str, container: &str, begun: Instant) -> Self {
+        let container = Some(container.to_owned());
+        Self {
+            kind: Kind::Start,
+            pod,
+            reference: reference.to_owned(),
+            container,
+            begun,
+        }
+    }
+}
+
+/// How it ended.
+#[derive(Debug, Clone)]
+pub(super) struct Outcome {
+    verdict: Verdict,
+    reason: Option<&'static str>,
+    message: Option<String>,
+    decision: Option<Decision>,
+    digest: Option<Digest>,
+    image_id: Option<Digest>,
+}
+
+impl Outcome {
+    /// The request could not be judged by any rule; `excused`: it goes forward in audit mode all the same.
+    pub(super) fn unusable(text: &str, excused: bool) -> Self {
+        Self {
+            verdict: if excused {
+                Verdict::WouldDeny
+            } else {
+                Verdict::Deny
+            },
+            reason: Some("unusable"),
+            message: Some(text.to_owned()),
+            decision: None,
+            digest: None,
+            image_id: None,
+        }
+    }
+
+    fn of_decision(decision: &Decision) -> Self {
+        Self {
+            verdict: Verdict::of(decision),
+            reason: decision
+                .denial
+                .as_ref()
+                .map(|denial| reason_word(denial.reason)),
+            message: decision.denial.as_ref().map(|denial| denial.text.clone()),
+            decision: Some(decision.clone()),
+            digest: None,
+            image_id: None,
+        }
+    }
+
+    /// The judgement of a pull.
+    pub(super) fn of_pull(verdict: &PullVerdict) -> Self {
+        match verdict {
+            PullVerdict::Allow {
+                digest, decision, ..
+            } => Self {
+                digest: Some(*digest),
+                ..Self::of_decision(decision)
+            },
+            PullVerdict::Deny { decision, offered } => Self {
+                digest: *offered,
+                ..Self::of_decision(decision)
+            },
+            PullVerdict::Undecided { error, .. } => Self {
+                verdict: Verdict::Error,
+                ..Self::undecided(error.to_string())
+            },
+        }
+    }
+
+    /// The judgement of an image on the node.
+    pub(super) fn of_image(verdict: &ImageVerdict) -> Self {
+        match verdict {
+            ImageVerdict::Run { link, decision } => Self {
+                digest: Some(link.root),
+                image_id: Some(link.config),
+                ..Self::of_decision(decision)
+            },
+            ImageVerdict::Deny { decision } => Self::of_decision(decision),
+            ImageVerdict::Undecided { decision, failure } => {
+                let verdict = if Verdict::of(decision) == Verdict::WouldDeny {
+                    Verdict::WouldDeny
+                } else {
+                    Verdict::Error
+                };
+                Self {
+                    verdict,
+                    ..Self::undecided(failure.to_string())
+                }
+            }
+        }
+    }
+
+    fn undecided(text: String) -> Self {
+        Self {
+            verdict: Verdict::Error,
+            reason: Some("undecided"),
+            message: Some(text),
+            decision: None,
+            digest: None,
+            image_id: None,
+        }
+    }
+}
+
+impl Gate {
+    /// Logs and counts one decision.
+    pub(super) fn record(&self, active: &ActivePolicy, event: Event, outcome: &Outcome) {
+        let (rules, signers) =
+            outcome
+                .decision
+                .as_ref()
+                .map_or_else(Default::default, |decision| {
+                    let signers = decision.findings.iter();
+                    let signers = signers
+                        .map(|finding| format!("{}: {}", finding.system, finding.signer))
+                        .collect();
+                    (decision.rules.clone(), signers)
+                });
+        let line = AuditLine {
+            event: event.kind,
+            namespace: event.pod.namespace,
+            pod: event.pod.name,
+            uid: event.pod.uid,
+            container: event.container,
+            reference: event.reference,
+            digest: outcome.digest,
+            image_id: outcome.image_id,
+            verdict: outcome.verdict,
+            reason: outcome.reason,
+            message: outcome.message.clone(),
+            rules,
+            signers,
+            policy_generation: active.generation,
+            policy_hash: active.hash.clone(),
+            duration: event.begun.elapsed(),
+        };
+        self.inner.parts.metrics.decision(&line);
+        line.log();
+    }
+}

@@ -1,0 +1,91 @@
+//! StartContainer: a container this process judged goes on; any other is judged now, image and snapshot.
+
+use bytes::Bytes;
+use portcullis_proto::cri::{ImageSpec, StartContainerRequest};
+use tokio::time::Instant;
+
+use super::named::{Judged, Named};
+use super::record::{Event, Pod};
+use super::{Gate, refusal};
+use crate::intercept::Before;
+
+impl Gate {
+    pub(super) async fn before_start(&self, message: Bytes) -> Before {
+        let begun = Instant::now();
+        let deadline = self.deadline();
+        let request = match StartContainerRequest::read(&message) {
+            Ok(request) => request,
+            Err(error) => return Before::Refuse(refusal::wire(&error)),
+        };
+        let forward = |message| Before::Forward {
+            message,
+            ticket: None,
+        };
+        if self.inner.judged.contains(&request.container_id) {
+            return forward(message);
+        }
+        let container = match self
+            .inner
+            .parts
+            .containerd
+            .container(&request.container_id, deadline)
+            .await
+        {
+            Ok(Some(container)) => container,
+            Ok(None) => return Before::Refuse(refusal::not_found(&request.container_id)),
+            Err(error) => return self.without_verdict(message, refusal::containerd(&error)),
+        };
+        if self.inner.judged.contains(&container.id) {
+            return forward(message);
+        }
+        let sandbox = match self.sandbox_of(&container.sandbox_id, deadline).await {
+            Ok(Some(sandbox)) => sandbox,
+            Ok(None) => {
+                return Before::Refuse(refusal::failed(
+                    "the pod sandbox of this container does not exist",
+                ));
+            }
+            Err(error) => return self.without_verdict(message, refusal::containerd(&error)),
+        };
+        let spec = ImageSpec {
+            image: container
+                .image_id
+                .map_or(container.image, |id| id.to_string()),
+            user_specified_image: container.user_specified_image,
+            ..ImageSpec::default()
+        };
+        let named = Named::of(&spec);
+        let event = Event::start(Pod::from(&sandbox), named.label(), &container.id, begun);
+        match self.judge_named(&sandbox.namespace, &named, deadline).await {
+            Ok(Judged::Run {
+                active,
+                outcome,
+                link,
+                enforced,
+                ..
+            }) => {
+                self.record(&active, event, &outcome);
+                match self
+                    .confirm(&container.id, &link, named.label(), enforced)
+                    .await
+                {
+                    Ok(()) => forward(message),
+                    Err(refused) => Before::Refuse(refused),
+                }
+            }
+            Ok(Judged::Unchanged { active, outcome }) => {
+                self.record(&active, event, &outcome);
+                forward(message)
+            }
+            Ok(Judged::Refused {
+                active,
+                outcome,
+                refusal,
+            }) => {
+                self.record(&active, event, &outcome);
+                Before::Refuse(refusal)
+            }
+            Err(error) => self.without_verdict(message, refusal::containerd(&error)),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# Installs what the end-to-end tests and the demo need on Debian 12, as root. Nothing is done twice, and the machine's own
+# apt state is left as it is: the newer containerd is unpacked into a folder of its own, never installed.
+#
+# PORTCULLIS_PEERS: that folder (default: target/peers in this workspace).
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+peers=${PORTCULLIS_PEERS:-$here/target/peers}
+
+packages=(
+  busybox-static ca-certificates containerd containernetworking-plugins curl docker-registry faketime gcc gnupg iproute2 jq
+  libc6-dev libfaketime make notary openssl protobuf-compiler runc shellcheck skopeo umoci
+)
+
+say() { printf 'setup: %s\n' "$*"; }
+die() {
+  printf 'setup: %s\n' "$*" >&2
+  exit 1
+}
+
+missing_packages() {
+  local package
+  for package in "${packages[@]}"; do
+    [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)" = installed ] || printf '%s\n' "$package"
+  done
+}
+
+install_packages() {
+  local missing
+  mapfile -t missing < <(missing_packages)
+  [ "${#missing[@]}" -gt 0 ] || return 0
+  [ "$(id -u)" = 0 ] || die "these packages are missing; run this as root, or: apt-get install ${missing[*]}"
+  say "installing ${missing[*]}"
+  # Services that packages bring must not start: the tests run daemons of their own. An administrator's policy stays.
+  local policy=/usr/sbin/policy-rc.d ours=
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    ours=yes
+  fi
+  local status=0
+  apt_install "${missing[@]}" || { apt-get update -qq && apt_install "${missing[@]}"; } || status=$?
+  [ -z "$ours" ] || rm -f "$policy"
+  [ "$status" = 0 ] || die "apt-get could not install ${missing[*]}"
+}
+
+apt_install() {
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# The line that the machine itself installs Debian from, with the suite left open: "[options] URI".
+own_source() {
+  local codename
+  codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+  local file
+  for file in /etc/apt/sources.list.d/*.sources; do
+    [ -e "$file" ] || continue
+    awk -v codename="$codename" '
+      function flush() {
+        if (found && main && uri != "") { print (key != "" ? "[signed-by=" key "] " : "") uri; done = 1; exit }
+        found = 0; main = 0; uri = ""; key = ""
+      }
+      /^[ \t]*$/ { flush(); next }
+      tolower($1) == "uris:" { uri = $2 }
+      tolower($1) == "suites:" { for (i = 2; i <= NF; i++) if ($i == codename) found = 1 }
+      tolower($1) == "components:" { for (i = 2; i <= NF; i++) if ($i == "main") main = 1 }
+      tolower($1) == "signed-by:" && $2 ~ /^\// { key = $2 }
+      END { if (!done) flush() }
+    ' "$file"
+  done
+  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+    [ -e "$file" ] || continue
+    awk -v codename="$codename" '
+      $1 == "deb" {
+        options = ""; at = 2
+        if ($2 ~ /^\[/) { for (; at <= NF; at++) { options = options $at " "; if ($at ~ /\]$/) { at++; break } } }
+        if ($(at + 1) != codename) next
+        for (i = at + 2; i <= NF; i++) if ($i == "main") { print options $at; exit }
+      }
+    ' "$file"
+  done
+}
+
+is_newer_containerd() {
+  [ -x "$peers/usr/bin/containerd" ] && "$peers/usr/bin/containerd" --version 2>/dev/null | grep -Eq ' v?2\.[0-9]+\.'
+}
+
+fetch_containerd() { # source suite
+  local state=$peers/apt
+  mkdir -p "$state/lists/partial" "$state/cache/archives/partial" "$state/download"
+  printf 'deb %s %s main\n' "$1" "$2" >"$state/sources.list"
+  local options=(
+    -qq -o "Dir::State::Lists=$state/lists" -o "Dir::Cache=$state/cache" -o "Dir::Etc::SourceList=$state/sources.list"
+    -o Dir::Etc::SourceParts=/dev/null -o APT::Sandbox::User=root -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false
+    -o Acquire::Check-Valid-Until=false -o Acquire::Retries=2
+  )
+  apt-get "${options[@]}" update || return 1
+  (cd "$state/download" && rm -f ./*.deb && apt-get "${options[@]}" download "containerd/$2") || return 1
+  dpkg -x "$state"/download/containerd_*.deb "$peers" || return 1
+  rm -rf "$state"
+  is_newer_containerd
+}
+
+unpack_newer_containerd() {
+  is_newer_containerd && return 0
+  local source suite
+  source=$(own_source | head -n 1)
+  if [ -z "$source" ]; then
+    say "no Debian source found in /etc/apt: tests against containerd 2.x will be counted as skipped"
+    return 0
+  fi
+  for suite in sid testing; do
+    say "unpacking containerd 2.x from $suite into $peers"
+    if fetch_containerd "$source" "$suite"; then
+      "$peers/usr/bin/containerd" --version
+      return 0
+    fi
+  done
+  rm -rf "${peers:?}/apt"
+  say "containerd 2.x cannot be had here: tests against it will be counted as skipped"
+}
+
+if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+  die "this needs Debian's package tools; on another system install by hand: ${packages[*]}"
+fi
+install_packages
+mkdir -p "$peers"
+unpack_newer_containerd
