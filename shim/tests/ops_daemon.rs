@@ -250,7 +250,7 @@ fn systemd_is_told_when_the_daemon_serves_and_when_it_stops() {
     let path = node.path("notify.sock");
     let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
     socket
-        .set_read_timeout(Some(std::time::Duration::from_secs(60)))
+        .set_read_timeout(Some(std::time::Duration::from_mins(1)))
         .unwrap();
     let told = |wanted: &str| {
         let mut buffer = [0; 4096];

@@ -110,7 +110,7 @@ async fn serve(config: &Config, config_path: &Path, log: &LogGuard) -> Result<Ex
         metrics.clone(),
         clock,
     )?;
-    metrics.add_store(store.clone());
+    metrics.add_store(&store);
     metrics.add_registry(parts.registry.clone());
     let gate = gate(parts);
     let proxy_metrics = Arc::new(ProxyMetrics::default());

@@ -36,7 +36,7 @@ impl Node {
             dir: self.path("policy.d"),
             bootstrap: self.path("bootstrap.yaml"),
             quiet: Duration::from_millis(5),
-            poll: Duration::from_secs(3600),
+            poll: Duration::from_hours(1),
         };
         PolicyKeeper::start(
             settings,
@@ -54,7 +54,7 @@ fn run<T>(work: impl Future<Output = T>) -> T {
         .build()
         .unwrap()
         .block_on(async {
-            tokio::time::timeout(Duration::from_secs(60), work)
+            tokio::time::timeout(Duration::from_mins(1), work)
                 .await
                 .expect("nothing happened")
         })
