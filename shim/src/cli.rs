@@ -16,7 +16,6 @@ mod policy;
 mod serve;
 mod status;
 mod text;
-mod unplugged;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use portcullis_policy::{Diagnostic, Severity};
 
 use super::args::Global;
-use super::parts::GateParts;
-use super::unplugged::Unplugged;
+use super::parts::parts;
 use super::{CliError, complain};
-use crate::admin::{Admin, AdminApi};
+use crate::admin::Admin;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
+use crate::gate::Gate;
 use crate::policy::{
     self, ActivePolicy, Contents, DirectoryReader, Loader as _, PolicyHandle, PolicySettings,
     SetLoader,
@@ -23,19 +23,14 @@ use crate::telemetry::Metrics;
 pub(super) fn admin(global: &Global, config: &Config) -> Result<Admin, CliError> {
     let policy = PolicyHandle::fixed(load(global, config)?);
     let metrics = Arc::new(Metrics::new());
-    let parts = GateParts::new(
+    let parts = parts(
         config,
         policy.clone(),
         Store::in_memory(),
         metrics.clone(),
         Arc::new(SystemClock),
     )?;
-    Ok(Admin::new(gate(parts), policy, metrics))
-}
-
-/// THE GATE IS PLUGGED IN HERE, for `check --local`.
-fn gate(_parts: GateParts) -> Arc<dyn AdminApi> {
-    Arc::new(Unplugged)
+    Ok(Admin::new(Arc::new(Gate::new(parts)), policy, metrics))
 }
 
 /// Loads policy and bootstrap list as the daemon would.

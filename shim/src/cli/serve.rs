@@ -12,17 +12,16 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::args::Global;
-use super::parts::GateParts;
-use super::unplugged::Unplugged;
+use super::parts::parts;
 use super::{CliError, Exit};
-use crate::admin::{Admin, AdminApi, AdminServer, Limits};
+use crate::admin::{Admin, AdminServer, Limits};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
-use crate::intercept::Interceptor;
+use crate::gate::{Gate, GateHandle};
 use crate::policy::{FileLastGood, PolicyKeeper, PolicySettings, SetLoader};
 use crate::proxy::notify::{self, Readiness};
 use crate::proxy::{Listener, ProxyMetrics};
@@ -38,17 +37,23 @@ const PROXY_STOP: Duration = Duration::from_secs(4);
 /// How long anything else may take to stop.
 const STOP: Duration = Duration::from_secs(1);
 
-/// The gate from its two sides.
-struct Gate {
-    interceptor: Arc<dyn Interceptor>,
-    admin: Arc<dyn AdminApi>,
-}
+/// The gate's tasks: its calls, its clock, its evidence. They end with this.
+struct GateTasks(JoinSet<()>);
 
-/// THE GATE IS PLUGGED IN HERE. Called inside the gate's runtime; further numbers go to [`Metrics::add_source`].
-fn gate(_parts: GateParts) -> Gate {
-    Gate {
-        interceptor: Arc::new(Unplugged),
-        admin: Arc::new(Unplugged),
+impl GateTasks {
+    fn start(gate: &Gate, calls: impl Future<Output = ()> + Send + 'static) -> Self {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(calls);
+        let (time, warm) = (gate.clone(), gate.clone());
+        tasks.spawn(async move { time.keep_time().await });
+        tasks.spawn(async move { warm.keep_warm().await });
+        Self(tasks)
+    }
+
+    /// Answers that are being judged get a moment; whatever they leave undone is judged again at the next start.
+    async fn stop(mut self) {
+        timeout(STOP, self.0.join_next()).await.ok();
+        self.0.shutdown().await;
     }
 }
 
@@ -103,7 +108,7 @@ async fn serve(config: &Config, config_path: &Path, log: &LogGuard) -> Result<Ex
     metrics.add_policy(&policy);
 
     let store = open_store(config)?;
-    let parts = GateParts::new(
+    let parts = parts(
         config,
         policy.clone(),
         store.clone(),
@@ -112,13 +117,15 @@ async fn serve(config: &Config, config_path: &Path, log: &LogGuard) -> Result<Ex
     )?;
     metrics.add_store(&store);
     metrics.add_registry(parts.registry.clone());
-    let gate = gate(parts);
+    let gate = Gate::new(parts);
+    let (handle, calls) = GateHandle::new(gate.clone());
+    let tasks = GateTasks::start(&gate, calls);
     let proxy_metrics = Arc::new(ProxyMetrics::default());
     metrics.add_proxy(proxy_metrics.clone());
 
-    let admin = AdminTask::start(config, Admin::new(gate.admin, policy.clone(), metrics));
+    let admin = AdminTask::start(config, Admin::new(Arc::new(gate), policy.clone(), metrics));
     let listening = readiness.part("proxy");
-    let mut proxy = ProxyThread::start(config, gate.interceptor, proxy_metrics, listening)
+    let mut proxy = ProxyThread::start(config, Arc::new(handle), proxy_metrics, listening)
         .map_err(CliError::Other)?;
     readiness.started();
 
@@ -152,6 +159,7 @@ async fn serve(config: &Config, config_path: &Path, log: &LogGuard) -> Result<Ex
     if let Some(admin) = admin {
         admin.stop().await;
     }
+    tasks.stop().await;
     drop(keeper);
     if !matches!(timeout(STOP, store.flush()).await, Ok(Ok(()))) {
         tracing::warn!(

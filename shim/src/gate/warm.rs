@@ -102,12 +102,15 @@ impl Gate {
                 ));
             }
         }
-        let judged = stream::iter(used).map(|(_, namespace, reference, image)| async move {
-            let named = Named { reference, image };
-            let judged = self.judge_named(&namespace, &named, self.deadline()).await;
-            matches!(judged, Ok(Judged::Run { .. }))
+        let judged = used.into_iter().map(|(_, namespace, reference, image)| {
+            let gate = self.clone();
+            async move {
+                let named = Named { reference, image };
+                let judged = gate.judge_named(&namespace, &named, gate.deadline()).await;
+                matches!(judged, Ok(Judged::Run { .. }))
+            }
         });
-        let results: Vec<bool> = judged.buffered(TOGETHER).collect().await;
+        let results: Vec<bool> = stream::iter(judged).buffered(TOGETHER).collect().await;
         let ready = results.iter().filter(|ready| **ready).count();
         tracing::debug!(ready, of = results.len(), "images of containers judged");
 
@@ -122,12 +125,21 @@ impl Gate {
                 .map(Some),
         );
         let records = containerd.image_records(Instant::now() + QUESTION).await?;
-        let pairs = records
-            .iter()
-            .flat_map(|record| namespaces.iter().map(move |namespace| (record, namespace)));
-        let warm_up = stream::iter(pairs.take(MAX_PAIRS))
-            .map(|(record, namespace)| self.warm_record(&active, record, namespace.clone()));
-        let results: Vec<Option<bool>> = warm_up.buffer_unordered(TOGETHER).collect().await;
+        let mut pairs = Vec::new();
+        for record in records.into_iter().map(Arc::new) {
+            for namespace in &namespaces {
+                pairs.push((Arc::clone(&record), namespace.clone()));
+            }
+        }
+        pairs.truncate(MAX_PAIRS);
+        let warming = pairs.into_iter().map(|(record, namespace)| {
+            let (gate, active) = (self.clone(), Arc::clone(&active));
+            async move { gate.warm_record(active, &record, namespace).await }
+        });
+        let results: Vec<Option<bool>> = stream::iter(warming)
+            .buffer_unordered(TOGETHER)
+            .collect()
+            .await;
         for ready in results.into_iter().flatten() {
             if ready {
                 warmed.ready += 1;
@@ -141,13 +153,13 @@ impl Gate {
     /// Gathers what one record needs in one namespace. `None`: nothing there to judge.
     async fn warm_record(
         &self,
-        active: &Arc<ActivePolicy>,
+        active: Arc<ActivePolicy>,
         record: &ImageRecord,
         namespace: Option<String>,
     ) -> Option<bool> {
         let reference = names::parse(&record.name).ok()?;
         let subject = Subject {
-            active: Arc::clone(active),
+            active,
             namespace,
             reference,
         };
