@@ -115,7 +115,7 @@ async fn serve(config: &Config, config_path: &Path, log: &LogGuard) -> Result<Ex
         metrics.clone(),
         clock,
     )?;
-    metrics.add_store(store.clone());
+    metrics.add_store(&store);
     metrics.add_registry(parts.registry.clone());
     let gate = Gate::new(parts);
     let (handle, calls) = GateHandle::new(gate.clone());
