@@ -104,9 +104,12 @@ impl Containerd {
     async fn wait_ready(&mut self) -> Result<()> {
         let socket = self.socket();
         self.daemon.ready(|| socket.exists())?;
+        // The socket file is there before anything listens on it.
         wait_until("containerd's CRI service", async || {
-            let mut kubelet = self.kubelet_at(&self.socket()).await?;
-            Ok(kubelet.version().await.ok())
+            Ok(match self.kubelet_at(&socket).await {
+                Ok(mut kubelet) => kubelet.version().await.ok(),
+                Err(_) => None,
+            })
         })
         .await
         .with_context(|| self.daemon.log_end())?;

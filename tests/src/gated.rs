@@ -47,11 +47,18 @@ impl Gated {
         let tap = Tap::start(&node.dir().join("tap.sock"), &node.containerd.socket())?;
         let certs_dir = node.subdir("shim-certs.d")?;
         map_host(&certs_dir, HOST, registry_front.port())?;
+        // The gate takes the registry hosts from where containerd's configuration says; its copy leads through the front.
+        let containerd_config = node.dir().join("shim-containerd.toml");
+        let text = std::fs::read_to_string(node.containerd.config_file())?.replace(
+            &node.containerd.certs_dir().display().to_string(),
+            &certs_dir.display().to_string(),
+        );
+        std::fs::write(&containerd_config, text)?;
         let name = PAUSE.split(':').next().unwrap_or_default();
         let settings = Settings {
             upstream: tap.socket().to_owned(),
             certs_dir,
-            containerd_config: node.containerd.config_file(),
+            containerd_config,
             notary: Vec::new(),
             mode: "enforce",
             budget: "10s",

@@ -7,6 +7,7 @@ mod pod;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use hyper_util::rt::TokioIo;
@@ -21,12 +22,16 @@ use k8s_cri::v1::{
     StopContainerRequest, StopPodSandboxRequest, VersionRequest,
 };
 use tokio::net::UnixStream;
+use tonic::Request;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::daemon::wait_until;
 
 pub use error::{KubeletError, Reason};
 pub use pod::{Pod, PullPolicy, Source};
+
+/// kubelet's `runtimeRequestTimeout`, which every call but a pull has; here a pull has it too, or a test would hang.
+const DEADLINE: Duration = Duration::from_secs(120);
 
 /// What kubelet accepts as an answer.
 const MAX_REPLY: usize = 16 * 1024 * 1024;
@@ -60,6 +65,12 @@ pub struct Running {
     pub container: String,
     /// Where the container's output goes.
     pub log: PathBuf,
+}
+
+fn timed<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(DEADLINE);
+    request
 }
 
 /// Connects to a unix socket with `:authority` localhost, as kubelet since 1.31 does.
@@ -103,7 +114,7 @@ impl Kubelet {
         let request = VersionRequest {
             version: "0.1.0".into(),
         };
-        let reply = self.runtime.version(request).await?.into_inner();
+        let reply = self.runtime.version(timed(request)).await?.into_inner();
         Ok((reply.runtime_name, reply.runtime_version))
     }
 
@@ -113,7 +124,12 @@ impl Kubelet {
             image: Some(spec),
             verbose: false,
         };
-        Ok(self.images.image_status(request).await?.into_inner().image)
+        Ok(self
+            .images
+            .image_status(timed(request))
+            .await?
+            .into_inner()
+            .image)
     }
 
     /// The id of the image that CRI shows for a name.
@@ -148,7 +164,7 @@ impl Kubelet {
         };
         let reply = self
             .runtime
-            .run_pod_sandbox(request)
+            .run_pod_sandbox(timed(request))
             .await
             .map_err(|status| KubeletError::new(Reason::CreatePodSandbox, &status))?;
         Ok(Sandbox {
@@ -222,7 +238,7 @@ impl Kubelet {
                 auth,
                 sandbox_config: Some(sandbox.clone()),
             };
-            match self.images.pull_image(request).await {
+            match self.images.pull_image(timed(request)).await {
                 Ok(reply) => return Ok(reply.into_inner().image_ref),
                 Err(status) => refusals.push(status),
             }
@@ -267,7 +283,7 @@ impl Kubelet {
             .unwrap_or_default();
         let reply = self
             .runtime
-            .create_container(request)
+            .create_container(timed(request))
             .await
             .map_err(|status| KubeletError::new(Reason::CreateContainer, &status))?;
         let log = Path::new(&sandbox.config.log_directory).join(log_path);
@@ -329,7 +345,7 @@ impl Kubelet {
             container_id: container.into(),
         };
         self.runtime
-            .start_container(request)
+            .start_container(timed(request))
             .await
             .map_err(|status| KubeletError::new(Reason::RunContainer, &status))?;
         Ok(())
@@ -346,7 +362,7 @@ impl Kubelet {
         let request = RemoveContainerRequest {
             container_id: running.container.clone(),
         };
-        let _ = self.runtime.remove_container(request).await;
+        let _ = self.runtime.remove_container(timed(request)).await;
         Ok(next)
     }
 
@@ -357,7 +373,7 @@ impl Kubelet {
             timeout: 0,
         };
         self.runtime
-            .stop_container(request)
+            .stop_container(timed(request))
             .await
             .map_err(|status| KubeletError::new(Reason::KillContainer, &status))?;
         Ok(())
@@ -366,14 +382,14 @@ impl Kubelet {
     /// Stops and removes a sandbox with all that is in it.
     pub async fn remove_sandbox(&mut self, id: &str) -> Result<()> {
         self.runtime
-            .stop_pod_sandbox(StopPodSandboxRequest {
+            .stop_pod_sandbox(timed(StopPodSandboxRequest {
                 pod_sandbox_id: id.into(),
-            })
+            }))
             .await?;
         self.runtime
-            .remove_pod_sandbox(RemovePodSandboxRequest {
+            .remove_pod_sandbox(timed(RemovePodSandboxRequest {
                 pod_sandbox_id: id.into(),
-            })
+            }))
             .await?;
         Ok(())
     }
@@ -382,7 +398,7 @@ impl Kubelet {
     pub async fn running_containers(&mut self) -> Result<Vec<String>> {
         let reply = self
             .runtime
-            .list_containers(ListContainersRequest { filter: None })
+            .list_containers(timed(ListContainersRequest { filter: None }))
             .await?;
         Ok(reply
             .into_inner()
@@ -409,7 +425,11 @@ impl Kubelet {
                 container_id: container.into(),
                 verbose: false,
             };
-            let reply = self.runtime.container_status(request).await?.into_inner();
+            let reply = self
+                .runtime
+                .container_status(timed(request))
+                .await?
+                .into_inner();
             Ok(reply
                 .status
                 .filter(|status| status.state == ContainerState::ContainerExited as i32)

@@ -1,10 +1,12 @@
 //! The daemon under test: `portcullis serve --config FILE`, with everything it writes in one directory.
 
 use std::fs;
+use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::Signal;
@@ -41,7 +43,9 @@ pub struct Shim {
     dir: PathBuf,
     settings: Settings,
     days: u32,
+    quiet: bool,
     daemon: Option<Daemon>,
+    ready: Option<UnixDatagram>,
 }
 
 /// The binary: `PORTCULLIS_BIN`, or the one cargo built beside this test.
@@ -75,7 +79,9 @@ impl Shim {
             dir: dir.to_owned(),
             settings,
             days: 0,
+            quiet: false,
             daemon: None,
+            ready: None,
         };
         shim.write_config()?;
         Ok(shim)
@@ -158,12 +164,17 @@ impl Shim {
         self.days = days;
     }
 
+    /// Keeps the log to itself; otherwise it is printed at the end, where the test runner shows it if the test failed.
+    pub fn quiet(&mut self) {
+        self.quiet = true;
+    }
+
     /// Starts it and waits until it says that it is ready.
     pub fn start(&mut self) -> Result<()> {
         let notify = self.dir.join("notify.sock");
         let _ = fs::remove_file(&notify);
         let ready = UnixDatagram::bind(&notify)?;
-        ready.set_nonblocking(true)?;
+        ready.set_read_timeout(Some(Duration::from_millis(10)))?;
         let mut command = Command::new(binary()?);
         command
             .args(["serve", "--config"])
@@ -202,12 +213,25 @@ impl Shim {
             }
             false
         })?;
+        // Later messages are read and dropped, as the daemon's queue must not fill.
+        ready.set_read_timeout(None)?;
+        let rest = ready.try_clone()?;
+        std::thread::spawn(move || while rest.recv(&mut [0; 4096]).is_ok_and(|count| count > 0) {});
+        self.ready = Some(ready);
         self.daemon = Some(daemon);
         Ok(())
     }
 
+    /// Ends the thread that reads the daemon's messages.
+    fn deaf(&mut self) {
+        if let Some(ready) = self.ready.take() {
+            let _ = ready.shutdown(Shutdown::Both);
+        }
+    }
+
     /// SIGTERM, and the exit must be clean.
     pub fn stop(&mut self) -> Result<()> {
+        self.deaf();
         if let Some(mut daemon) = self.daemon.take() {
             let status = daemon.stop()?;
             if !status.success() {
@@ -219,6 +243,7 @@ impl Shim {
 
     /// SIGKILL.
     pub fn kill(&mut self) -> Result<()> {
+        self.deaf();
         if let Some(mut daemon) = self.daemon.take() {
             daemon.kill()?;
         }
@@ -295,16 +320,26 @@ impl Shim {
     /// The generation of the policy in force.
     pub fn policy_generation(&self) -> Result<u64> {
         let status = self.status()?;
-        status
-            .pointer("/policy/generation")
-            .and_then(Value::as_u64)
-            .with_context(|| format!("no policy generation in {status}"))
+        let generation = status.pointer("/policy/generation").and_then(Value::as_u64);
+        generation.with_context(|| format!("no policy generation in {status}"))
+    }
+
+    /// The hash of the policy in force.
+    pub fn policy_hash(&self) -> Result<String> {
+        let status = self.status()?;
+        let hash = status.pointer("/policy/hash").and_then(Value::as_str);
+        Ok(hash
+            .with_context(|| format!("no policy hash in {status}"))?
+            .to_owned())
     }
 }
 
 impl Drop for Shim {
     fn drop(&mut self) {
-        // The test runner shows this for a test that failed.
+        self.deaf();
+        if self.quiet {
+            return;
+        }
         let log = self.log();
         let from = log.len().saturating_sub(16 * 1024);
         println!(

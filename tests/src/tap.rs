@@ -17,6 +17,7 @@ use k8s_cri::v1::{CreateContainerRequest, PullImageRequest};
 use prost::Message;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 /// Large enough for every message; grpc-go sends small frames, for which h2's budget grows with the window.
 const WINDOW: u32 = 16 * 1024 * 1024;
@@ -208,19 +209,24 @@ async fn accept(listener: UnixListener, upstream: PathBuf, state: Arc<Mutex<Stat
 
 async fn serve(stream: UnixStream, upstream: PathBuf, state: Arc<Mutex<State>>) {
     // One connection to containerd for each of the gate's; without one, the gate's is closed.
-    let Ok(sender) = dial(&upstream).await else {
+    let Ok((sender, gone)) = dial(&upstream).await else {
         return;
     };
     let service = service_fn(move |request| pass(request, sender.clone(), Arc::clone(&state)));
-    let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+    let serving = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW)
         .max_header_list_size(1024 * 1024)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+        .serve_connection(TokioIo::new(stream), service);
+    // When containerd goes away the gate must see it as it would without a tap.
+    tokio::select! {
+        _ = serving => {}
+        _ = gone => {}
+    }
 }
 
-async fn dial(upstream: &Path) -> Result<SendRequest<Full<Bytes>>> {
+/// A connection to containerd, and what ends with it.
+async fn dial(upstream: &Path) -> Result<(SendRequest<Full<Bytes>>, JoinHandle<()>)> {
     let stream = UnixStream::connect(upstream).await?;
     let (sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
         .initial_stream_window_size(WINDOW)
@@ -228,8 +234,10 @@ async fn dial(upstream: &Path) -> Result<SendRequest<Full<Bytes>>> {
         .max_header_list_size(1024 * 1024)
         .handshake(TokioIo::new(stream))
         .await?;
-    tokio::spawn(connection);
-    Ok(sender)
+    let driver = tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    Ok((sender, driver))
 }
 
 async fn pass(

@@ -7,7 +7,7 @@ use k8s_cri::v1::{
     GetEventsRequest, ListContainersRequest, ListImagesRequest, RuntimeConfigRequest,
 };
 use portcullis_tests::containerd::Generation;
-use portcullis_tests::daemon::wait_for;
+use portcullis_tests::daemon::{PATIENCE, wait_for};
 use portcullis_tests::gated::Gated;
 use portcullis_tests::image::Recipe;
 use portcullis_tests::kubelet::{Pod, PullPolicy, Reason};
@@ -303,23 +303,37 @@ async fn container_events_stream_through() -> Result<()> {
     let gated = shop(Generation::Two).await?;
     gated.push_signed("shop/app", "1", "signed").await?;
     let mut kubelet = gated.kubelet().await?;
-    let mut events = kubelet
-        .runtime()
-        .get_container_events(GetEventsRequest {})
-        .await?
-        .into_inner();
+    // grpc-go sends the headers of a stream with its first message, so the call is under way before there is an answer.
+    let (arrived, mut container_ids) = tokio::sync::mpsc::channel(16);
+    let mut listener = gated.kubelet().await?;
+    let listening = tokio::spawn(async move {
+        let call = listener.runtime().get_container_events(GetEventsRequest {});
+        let mut events = call.await?.into_inner();
+        while let Some(event) = events.next().await {
+            if arrived.send(event?.container_id).await.is_err() {
+                break;
+            }
+        }
+        anyhow::Ok(())
+    });
+    wait_for("the stream to reach containerd", || {
+        let path = "/runtime.v1.RuntimeService/GetContainerEvents";
+        Ok((!gated.tap.calls_of(path).is_empty()).then_some(()))
+    })?;
     let running = kubelet
         .run_pod(&Pod::new("shop", &tagged("shop/app", "1")))
         .await?;
     loop {
-        let event = tokio::time::timeout(portcullis_tests::daemon::PATIENCE, events.next())
+        let id = tokio::time::timeout(PATIENCE, container_ids.recv())
             .await
             .context("no event of the container")?
-            .context("the stream ended")??;
-        if event.container_id == running.container {
-            return Ok(());
+            .context("the stream ended")?;
+        if id == running.container {
+            break;
         }
     }
+    listening.abort();
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -63,6 +63,7 @@ async fn show() -> Result<bool> {
          played call by call.",
     );
     let mut gated = Gated::prepare(Generation::One).await?;
+    gated.shim.quiet();
     gated.collection(REPOSITORY)?;
     let signed = gated.signed()?;
     let pattern = format!("{HOST}/shop/*");
@@ -80,8 +81,7 @@ async fn show() -> Result<bool> {
     stage.neighbour().await?;
     stage.alone(&pod, &running).await?;
     stage.ledger(&image).await?;
-    let stage_ends = stage.out.finish();
-    Ok(stage_ends)
+    Ok(stage.out.finish())
 }
 
 /// A container that says one line and stays.
@@ -140,10 +140,7 @@ impl Stage {
             }
         };
         self.tell_pulls(before)?;
-        self.out.says(
-            "kubectl shows",
-            &format!("{:?}: {}", refused.reason, refused.message),
-        );
+        self.out.says("kubectl shows", &refused.to_string());
         Ok(refused)
     }
 

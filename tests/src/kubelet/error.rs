@@ -27,6 +27,23 @@ pub enum Reason {
     KillContainer,
 }
 
+impl Reason {
+    /// The word that `kubectl` shows.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::SignatureValidationFailed => "SignatureValidationFailed",
+            Self::RegistryUnavailable => "RegistryUnavailable",
+            Self::ErrImagePull => "ErrImagePull",
+            Self::ErrImageNeverPull => "ErrImageNeverPull",
+            Self::ImageInspect => "ImageInspectError",
+            Self::CreatePodSandbox => "CreatePodSandboxError",
+            Self::CreateContainer => "CreateContainerError",
+            Self::RunContainer => "RunContainerError",
+            Self::KillContainer => "KillContainerError",
+        }
+    }
+}
+
 /// A failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KubeletError {
@@ -108,7 +125,7 @@ fn error_text(status: &Status) -> String {
 
 impl fmt::Display for KubeletError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.reason, self.message)
+        write!(f, "{}: {}", self.reason.word(), self.message)
     }
 }
 
