@@ -1,6 +1,6 @@
 //! The same calls to a real containerd, direct and through the proxy: the answers are equal.
 //!
-//! containerd 1.6 from PATH must be there; a 2.x is looked for in `PORTCULLIS_CONTAINERD2` and `/opt/peers/usr/bin`.
+//! containerd 1.6 from PATH must be there; a 2.x is looked for where tests/setup.sh unpacks it.
 
 mod proxy_support;
 
@@ -90,8 +90,11 @@ fn log(dir: &Path) -> String {
 
 /// The containerds to compare with.
 fn binaries() -> Vec<PathBuf> {
-    let second = std::env::var_os("PORTCULLIS_CONTAINERD2")
-        .map_or_else(|| "/opt/peers/usr/bin/containerd".into(), PathBuf::from);
+    let peers = std::env::var_os("PORTCULLIS_PEERS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers"),
+        PathBuf::from,
+    );
+    let second = peers.join("usr/bin/containerd");
     let mut binaries = vec!["containerd".into()];
     if second.exists() {
         binaries.push(second);

@@ -13,8 +13,14 @@ use portcullis::containerd::Containerd;
 use portcullis_policy::Digest;
 use tokio::time::Instant;
 
-/// containerd 2.x, where it is not the system's.
-const SECOND: &str = "PORTCULLIS_TEST_CONTAINERD2";
+/// containerd 2.x, where tests/setup.sh unpacks it.
+pub fn second() -> PathBuf {
+    let peers = std::env::var_os("PORTCULLIS_PEERS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers"),
+        PathBuf::from,
+    );
+    peers.join("usr/bin/containerd")
+}
 
 /// One containerd with everything it writes in a temporary directory.
 pub struct Node {
@@ -32,12 +38,11 @@ impl Node {
     /// Every containerd that can be had here; says what is skipped and why.
     pub fn every() -> Vec<Self> {
         let mut found = Vec::new();
-        let paths = [Some("/usr/bin/containerd".into()), std::env::var_os(SECOND)];
-        for path in paths {
-            let Some(path) = path.map(PathBuf::from) else {
-                eprintln!("skipped: containerd 2.x: {SECOND} does not say where it is");
+        for path in [PathBuf::from("/usr/bin/containerd"), second()] {
+            if !path.exists() {
+                eprintln!("skipped: there is no {}", path.display());
                 continue;
-            };
+            }
             match Self::start(&path) {
                 Ok(node) => found.push(node),
                 Err(reason) => eprintln!("skipped: {}: {reason}", path.display()),
