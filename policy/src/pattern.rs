@@ -1,5 +1,6 @@
 //! Repository patterns: which references one matches, and how specific it is (CONTRACTS §2).
 
+mod head;
 mod portcullis;
 mod portieris;
 
@@ -9,7 +10,7 @@ use std::borrow::Cow;
 
 use crate::digest::Digest;
 use crate::model::{Dialect, Pattern};
-use crate::reference::ImageReference;
+use crate::reference::{ImageReference, grammar};
 
 /// Longest pattern, in bytes: twice what a reference can be.
 pub const MAX_PATTERN_LENGTH: usize = 1024;
@@ -34,6 +35,8 @@ pub(crate) struct Subject<'a> {
     /// `None` for a reference with a digest: a tag beside a digest is decoration that nothing checks.
     tag: Option<&'a str>,
     digest: Option<&'a Digest>,
+    /// Every way in which a pattern of ours without a star may write host and path.
+    spellings: Vec<String>,
 }
 
 impl<'a> Subject<'a> {
@@ -44,14 +47,29 @@ impl<'a> Subject<'a> {
         } else {
             Cow::Borrowed(domain)
         };
+        let path = reference.path();
         Self {
             raw: reference.raw(),
+            spellings: spellings(&host, path),
             host,
-            path: reference.path(),
+            path,
             tag: reference.tag().filter(|_| reference.digest().is_none()),
             digest: reference.digest(),
         }
     }
+}
+
+fn spellings(host: &str, path: &str) -> Vec<String> {
+    let mut paths = vec![path];
+    let mut hosts = vec![format!("{host}/")];
+    if host == grammar::DEFAULT_DOMAIN {
+        paths.extend(path.strip_prefix(grammar::OFFICIAL_PREFIX));
+        hosts.extend([format!("{}/", grammar::LEGACY_DOMAIN), String::new()]);
+    }
+    hosts
+        .iter()
+        .flat_map(|host| paths.iter().map(move |path| format!("{host}{path}")))
+        .collect()
 }
 
 impl Pattern {
@@ -62,8 +80,16 @@ impl Pattern {
 
     pub(crate) fn matches_subject(&self, subject: &Subject<'_>) -> Option<Quality> {
         match self.dialect {
-            Dialect::Portieris => portieris::matches(&self.text, subject.raw),
-            Dialect::Portcullis => portcullis::Parts::read(&self.text).ok()?.matches(subject),
+            Dialect::Portieris => head::may_match(&self.text, subject.raw, b"")
+                .then(|| portieris::matches(&self.text, subject.raw))
+                .flatten(),
+            Dialect::Portcullis => {
+                let may_match = |spelling: &String| head::may_match(&self.text, spelling, b":@");
+                if !subject.spellings.iter().any(may_match) {
+                    return None;
+                }
+                portcullis::Parts::read(&self.text).ok()?.matches(subject)
+            }
         }
     }
 

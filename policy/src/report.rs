@@ -5,6 +5,9 @@ use crate::span::{Diagnostic, Severity, Span};
 /// How many diagnostics are kept: more help nobody, and a hostile file must not fill the memory.
 const MAX_DIAGNOSTICS: usize = 500;
 
+/// Longest message, in characters: names from a document stand in it.
+const MAX_MESSAGE: usize = 1000;
+
 /// The diagnostics so far.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
@@ -15,18 +18,18 @@ pub(crate) struct Report {
 impl Report {
     pub(crate) fn error(&mut self, span: Span, message: impl Into<String>) {
         self.errors = self.errors.saturating_add(1);
-        self.push(Severity::Error, span, message.into());
+        self.push(Severity::Error, span, &message.into());
     }
 
     pub(crate) fn warning(&mut self, span: Span, message: impl Into<String>) {
-        self.push(Severity::Warning, span, message.into());
+        self.push(Severity::Warning, span, &message.into());
     }
 
-    fn push(&mut self, severity: Severity, span: Span, message: String) {
+    fn push(&mut self, severity: Severity, span: Span, message: &str) {
         let diagnostic = Diagnostic {
             severity,
             span,
-            message,
+            message: one_line(message),
         };
         if self.diagnostics.len() < MAX_DIAGNOSTICS {
             self.diagnostics.push(diagnostic);
@@ -48,4 +51,10 @@ impl Report {
         self.diagnostics.dedup();
         self.diagnostics
     }
+}
+
+/// `message` without control characters, and not endless: it goes to terminals and logs.
+fn one_line(message: &str) -> String {
+    let visible = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    message.chars().map(visible).take(MAX_MESSAGE).collect()
 }

@@ -317,3 +317,19 @@ fn the_set_survives_serialisation() {
         set
     );
 }
+
+#[test]
+fn a_message_is_one_line_of_bounded_length_whatever_names_stand_in_it() {
+    let name = format!("\"a\\n\\e[31m{}\"", "x".repeat(100_000));
+    let trust = format!(
+        "{{enabled: true, trustServer: 'https://n.example.com', signerSecrets: [{{name: {name}}}]}}"
+    );
+    for error in refused(&portieris(&format!(
+        "[{{name: '*', policy: {{trust: {trust}}}}}]"
+    ))) {
+        assert!(
+            error.len() < 2000 && !error.contains(char::is_control),
+            "{error}"
+        );
+    }
+}

@@ -24,6 +24,7 @@ mod sandbox;
 mod snapshot;
 mod start;
 mod tag;
+mod tidy;
 mod time;
 mod warm;
 

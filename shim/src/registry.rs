@@ -21,6 +21,7 @@ pub(crate) mod fetch;
 mod files;
 mod hosts;
 mod manifest;
+mod question;
 mod retry_after;
 pub(crate) mod tls;
 pub(crate) mod token;
@@ -30,7 +31,6 @@ pub(crate) mod url;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, header};
 use portcullis_policy::{Digest, ImageReference};
 use tokio::time::{Instant, timeout_at};
 
@@ -42,10 +42,9 @@ pub use self::error::{RemoteError, RemoteErrorKind, cause};
 pub use self::proxy::ProxyConfig;
 
 use self::credentials::NodeCredentials;
-use self::fetch::{Fetch, Fetcher};
+use self::fetch::Fetcher;
 use self::hosts::{Host, HostTable};
-use self::token::TokenOrder;
-use self::transport::Answer;
+use self::question::{Question, Wanted};
 
 /// What a registry says about a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,13 +80,6 @@ struct Inner {
     hosts: Arc<HostTable>,
     fetcher: Arc<Fetcher>,
     credentials: Arc<NodeCredentials>,
-}
-
-/// What is asked for.
-#[derive(Debug, Clone, Copy)]
-enum Wanted<'a> {
-    Tag(&'a str),
-    Digest(&'a Digest),
 }
 
 impl Registry {
@@ -239,13 +231,7 @@ impl Registry {
             } else {
                 now + deadline.duration_since(now) / 2
             };
-            let request = self.request(host, question, until);
-            let result = if question.content {
-                request.get().await
-            } else {
-                request.describe().await
-            };
-            match result {
+            match question.to(host, &self.inner.fetcher, until).ask().await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
                     tracing::debug!(registry = name, %error, "host asked");
@@ -261,150 +247,5 @@ impl Registry {
             None if able.is_empty() => unreachable(cause::NO_HOST),
             None => timeout(),
         })
-    }
-
-    fn request<'a>(
-        &'a self,
-        host: &'a Host,
-        question: &Question<'a>,
-        deadline: Instant,
-    ) -> ManifestRequest<'a> {
-        let auth = match (&host.auth, question.auth) {
-            (Some(configured), Auth::Anonymous) => configured,
-            (_, given) => given,
-        };
-        let path = question.reference.path();
-        ManifestRequest {
-            fetcher: &self.inner.fetcher,
-            host,
-            path,
-            scope: format!("repository:{path}:pull"),
-            wanted: question.wanted,
-            auth,
-            deadline,
-        }
-    }
-}
-
-/// A question about one manifest, to whichever host can answer it.
-#[derive(Debug, Clone, Copy)]
-struct Question<'a> {
-    reference: &'a ImageReference,
-    wanted: Wanted<'a>,
-    auth: &'a Auth,
-    deadline: Instant,
-    /// Whether the bytes are wanted too.
-    content: bool,
-}
-
-/// The same to one host.
-struct ManifestRequest<'a> {
-    fetcher: &'a Fetcher,
-    host: &'a Host,
-    path: &'a str,
-    scope: String,
-    wanted: Wanted<'a>,
-    auth: &'a Auth,
-    deadline: Instant,
-}
-
-impl ManifestRequest<'_> {
-    /// By HEAD; by GET where the registry knows no HEAD or its answer to it lacks digest or length.
-    async fn describe(&self) -> Result<(Descriptor, Bytes), RemoteError> {
-        let answer = match self.send(Method::HEAD).await {
-            Ok(answer) => answer,
-            Err(RemoteError::Status { status: 405, .. }) => return self.get().await,
-            Err(error) => return Err(error),
-        };
-        let media_type = self.checked(manifest::media_type(&answer.headers))?;
-        let size = answer
-            .headers
-            .get(header::CONTENT_LENGTH)
-            .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        let digest = self.checked(manifest::digest(&answer.headers))?;
-        let (Some(digest), Some(size)) = (digest, size) else {
-            return self.get().await;
-        };
-        self.confirm(&digest)?;
-        if size > u64::try_from(manifest::MAX_MANIFEST).unwrap_or(u64::MAX) {
-            return Err(RemoteError::TooLarge {
-                host: self.host.base.authority.clone(),
-                limit: manifest::MAX_MANIFEST,
-            });
-        }
-        let descriptor = Descriptor {
-            digest,
-            media_type: media_type.to_owned(),
-            size,
-        };
-        Ok((descriptor, Bytes::new()))
-    }
-
-    /// By GET: the digest is that of the bytes, whatever the headers say.
-    async fn get(&self) -> Result<(Descriptor, Bytes), RemoteError> {
-        let answer = self.send(Method::GET).await?;
-        let media_type = self.checked(manifest::media_type(&answer.headers))?;
-        let digest = Digest::of(&answer.body);
-        self.confirm(&digest)?;
-        if let Some(declared) = self.checked(manifest::digest(&answer.headers))?
-            && declared != digest
-        {
-            return Err(self.invalid("a body that does not hash to its Docker-Content-Digest"));
-        }
-        self.checked(manifest::check_body(media_type, &answer.body))?;
-        let descriptor = Descriptor {
-            digest,
-            media_type: media_type.to_owned(),
-            size: u64::try_from(answer.body.len()).unwrap_or(u64::MAX),
-        };
-        Ok((descriptor, answer.body))
-    }
-
-    /// Refuses another digest than the one asked for.
-    fn confirm(&self, digest: &Digest) -> Result<(), RemoteError> {
-        match self.wanted {
-            Wanted::Digest(wanted) if wanted != digest => {
-                Err(self.invalid("another digest than the one asked for"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    async fn send(&self, method: Method) -> Result<Answer, RemoteError> {
-        let below = match self.wanted {
-            Wanted::Tag(tag) => format!("{}/manifests/{tag}", self.path),
-            Wanted::Digest(digest) => format!("{}/manifests/{digest}", self.path),
-        };
-        let url = self
-            .host
-            .url(&below)
-            .ok_or_else(|| self.invalid("an address that is none"))?;
-        let mut headers = HeaderMap::new();
-        headers.insert(header::ACCEPT, HeaderValue::from_static(manifest::ACCEPT));
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-        self.fetcher
-            .fetch(&Fetch {
-                method,
-                url,
-                headers,
-                cap: manifest::MAX_MANIFEST,
-                scope: &self.scope,
-                auth: self.auth,
-                access: &self.host.access,
-                order: TokenOrder::PostFirst,
-                deadline: self.deadline,
-            })
-            .await
-    }
-
-    fn checked<T>(&self, result: Result<T, &'static str>) -> Result<T, RemoteError> {
-        result.map_err(|cause| self.invalid(cause))
-    }
-
-    fn invalid(&self, cause: &'static str) -> RemoteError {
-        RemoteError::Invalid {
-            host: self.host.base.authority.clone(),
-            cause,
-        }
     }
 }

@@ -229,7 +229,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Io`] if it did not reach the disk within 5 s: memory has it, and writing is tried again.
-    /// Otherwise nothing was stored, except that the floors hold even if the collection found no room.
+    /// Otherwise nothing was changed, and what was stored before is still there.
     pub async fn put_notary(&self, evidence: NotaryEvidence) -> Result<(), StoreError> {
         let result = self.change(|memory, changes| memory.put_notary(evidence, changes));
         if matches!(

@@ -82,6 +82,80 @@ async fn the_image_id_proved_by_hashes_is_the_one_cri_reports() {
 }
 
 #[tokio::test]
+async fn an_index_proves_only_what_is_on_the_node_and_nests_once() {
+    for node in Node::every() {
+        let mut layout = Layout::default();
+        let (here, gone) = (layout.image(&["here"], ""), layout.image(&["gone"], ""));
+        let inner = layout.index(&[(&gone, "arm64"), (&here, "amd64")]);
+        let outer = layout.index_of_indexes(&[inner]);
+        let third = layout.index_of_indexes(&[outer]);
+        let fourth = layout.index_of_indexes(&[third]);
+        layout.name("test.example/nested:1", node::image::INDEX, fourth);
+        let client = node.client();
+        node.ready(&client).await;
+        let archive = layout.archive(node.dir.path()).display().to_string();
+        let local = if node.major >= 2 {
+            vec!["--local"]
+        } else {
+            vec![]
+        };
+        let import = [
+            "images",
+            "import",
+            "--no-unpack",
+            "--all-platforms",
+            &archive,
+        ];
+        node.ctr(&[&import[..2], &local, &import[2..]].concat());
+        node.ctr(&["content", "rm", &gone.manifest.to_string()]);
+
+        for root in [here.manifest, inner.0, outer.0] {
+            let links = client.prove(&root, deadline()).await.unwrap();
+            let found: Vec<_> = links.iter().map(|link| (link.root, link.config)).collect();
+            assert_eq!(found, vec![(root, here.config)]);
+        }
+        for deeper in [third.0, fourth.0] {
+            assert_eq!(client.prove(&deeper, deadline()).await, Ok(vec![]));
+        }
+        let missing = client.prove(&gone.manifest, deadline()).await;
+        assert!(missing.is_err(), "{missing:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_root_that_reads_in_two_ways_or_is_a_checkpoint_proves_nothing() {
+    for node in Node::every() {
+        let mut layout = Layout::default();
+        let image = layout.image(&["x"], "");
+        let manifest: serde_json::Value =
+            serde_json::from_slice(&layout.bytes(&image.manifest)).unwrap();
+        let mut both = manifest.clone();
+        both["manifests"] = serde_json::json!([]);
+        let mut checkpoint = manifest;
+        checkpoint["annotations"] =
+            serde_json::json!({"org.criu.checkpoint.container.name": "web"});
+        let client = node.client();
+        node.ready(&client).await;
+        layout.name_image("test.example/x:1", &image);
+        node.import(&layout.archive(node.dir.path()));
+        for document in [both, checkpoint] {
+            let text = document.to_string();
+            let digest = Digest::of(text.as_bytes());
+            node.ingest(text.as_bytes(), &digest);
+            let refused = client.prove(&digest, deadline()).await;
+            let Err(ContainerdError::Content { digest: of, cause }) = refused else {
+                panic!("{refused:?}");
+            };
+            assert_eq!(of, digest);
+            assert!(
+                cause.contains("both") || cause.contains("checkpoint"),
+                "{cause}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_record_that_is_pointed_moves_the_tag_in_cris_view_and_can_be_put_back() {
     for node in Node::every() {
         let mut layout = Layout::default();

@@ -140,12 +140,25 @@ fn a_body_larger_than_the_limit_is_refused_announced_or_not() {
 }
 
 #[test]
-fn without_a_gate_nothing_is_judged() {
+fn check_says_the_same_with_and_without_the_daemon() {
     let node = Node::new();
     node.write("policy.d/a.yaml", GOOD);
     let _daemon = node.serve();
-    let output = node.run(&["check", "nginx"]);
-    assert_ne!(output.status.code(), Some(0), "{}", stdout(&output));
+    for (image, reason) in [
+        ("nginx", "noRule"),
+        ("registry.example.com/shop/web:1", "denied"),
+    ] {
+        let asked = ["check", "-n", "shop", "--output", "json", image];
+        let daemon = node.run(&asked);
+        let local = node.run(&[&asked[..], &["--local"]].concat());
+        assert_eq!(daemon.status.code(), Some(1), "{}", stderr(&daemon));
+        assert_eq!(local.status.code(), Some(1), "{}", stderr(&local));
+        assert_eq!(stdout(&daemon), stdout(&local));
+        let report: Value = serde_json::from_slice(&daemon.stdout).unwrap();
+        assert_eq!(report[0]["verdict"], "deny");
+        assert_eq!(report[0]["reason"], reason);
+        assert!(report[0]["denial"].as_str().unwrap().contains("shop"));
+    }
 }
 
 #[test]
@@ -250,7 +263,7 @@ fn systemd_is_told_when_the_daemon_serves_and_when_it_stops() {
     let path = node.path("notify.sock");
     let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
     socket
-        .set_read_timeout(Some(std::time::Duration::from_secs(60)))
+        .set_read_timeout(Some(std::time::Duration::from_mins(1)))
         .unwrap();
     let told = |wanted: &str| {
         let mut buffer = [0; 4096];

@@ -1,6 +1,6 @@
 //! The same calls to a real containerd, direct and through the proxy: the answers are equal.
 //!
-//! containerd 1.6 from PATH must be there; a 2.x is looked for in `PORTCULLIS_CONTAINERD2` and `/opt/peers/usr/bin`.
+//! containerd 1.6 from PATH must be there; a 2.x is looked for where tests/setup.sh unpacks it.
 
 mod proxy_support;
 
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use portcullis_proto::code;
 use proxy_support::*;
 
-/// A private containerd, killed when dropped.
+/// A private containerd, killed when dropped. NRI is off: its socket has one fixed path for the whole machine.
 struct Containerd {
     child: Child,
     socket: PathBuf,
@@ -30,6 +30,7 @@ impl Containerd {
                  [grpc]\naddress = \"{at}/containerd.sock\"\n\
                  [ttrpc]\naddress = \"{at}/containerd.sock.ttrpc\"\n\
                  [plugins.\"io.containerd.internal.v1.opt\"]\npath = \"{at}/opt\"\n\
+                 [plugins.\"io.containerd.nri.v1.nri\"]\ndisable = true\n\
                  [plugins.\"io.containerd.grpc.v1.cri\"]\nstream_server_port = \"0\"\n\
                  disable_apparmor = true\nrestrict_oom_score_adj = true\n"
             ),
@@ -80,14 +81,20 @@ impl Drop for Containerd {
     }
 }
 
+/// What containerd said last.
 fn log(dir: &Path) -> String {
-    std::fs::read_to_string(dir.join("containerd.log")).unwrap_or_default()
+    let log = std::fs::read_to_string(dir.join("containerd.log")).unwrap_or_default();
+    let skip = log.lines().count().saturating_sub(5);
+    log.lines().skip(skip).collect::<Vec<_>>().join("\n")
 }
 
 /// The containerds to compare with.
 fn binaries() -> Vec<PathBuf> {
-    let second = std::env::var_os("PORTCULLIS_CONTAINERD2")
-        .map_or_else(|| "/opt/peers/usr/bin/containerd".into(), PathBuf::from);
+    let peers = std::env::var_os("PORTCULLIS_PEERS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers"),
+        PathBuf::from,
+    );
+    let second = peers.join("usr/bin/containerd");
     let mut binaries = vec!["containerd".into()];
     if second.exists() {
         binaries.push(second);

@@ -288,9 +288,8 @@ async fn a_redirect_to_a_file_or_to_nowhere_is_refused() {
 
 #[tokio::test]
 async fn nobody_listening_is_said_so() {
-    let server = Server::start(|_| Reply::manifest()).await;
-    let node = Node::serving(&server);
-    drop(server);
+    let node = Node::new();
+    node.hosts("r.test", "server = 'http://127.0.0.1:1'");
     let registry = node.registry();
     let result = get(&registry).await;
     assert!(

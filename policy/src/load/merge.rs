@@ -41,7 +41,8 @@ fn say_the_same(a: &Rule, b: &Rule) -> bool {
         && without_places(&a.requirement) == without_places(&b.requirement)
 }
 
-/// The requirement with every span blanked and every set in order, so that equality is about meaning.
+/// The requirement with every span blanked and every set in order, so that equality is about meaning. Two requirements
+/// of an unsupported system count as the same whatever their fields: both refuse everything.
 fn without_places(requirement: &Requirement) -> Requirement {
     let nowhere = || Span {
         file: Arc::from(""),

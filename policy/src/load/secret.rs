@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::metadata;
+use super::metadata::{self, Metadata};
 use crate::fields::{Field, Fields};
 use crate::model::Scope;
 use crate::report::Report;
@@ -51,10 +51,10 @@ impl Secret {
     }
 }
 
-/// Every Secret of a set by namespace and name.
+/// Every Secret of a set by name and namespace.
 #[derive(Default)]
 pub(super) struct Secrets {
-    by_name: BTreeMap<(String, String), Secret>,
+    by_name: BTreeMap<String, BTreeMap<String, Secret>>,
 }
 
 impl Secrets {
@@ -95,18 +95,25 @@ impl Secrets {
             span,
             used: Cell::new(false),
         };
-        let key = (metadata.namespace, metadata.name);
-        match self.by_name.get(&key) {
+        let Metadata { name, namespace } = metadata;
+        match self
+            .by_name
+            .get(&name)
+            .and_then(|places| places.get(&namespace))
+        {
             Some(first) if first.says_the_same(&secret) => {}
             Some(first) => {
                 let message = format!(
-                    "Secret `{}` in namespace `{}` is defined twice with different contents, here and at {}",
-                    key.1, key.0, first.span
+                    "Secret `{name}` in namespace `{namespace}` is defined twice with different contents, here and at {}",
+                    first.span
                 );
                 report.error(secret.span, message);
             }
             None => {
-                self.by_name.insert(key, secret);
+                self.by_name
+                    .entry(name)
+                    .or_default()
+                    .insert(namespace, secret);
             }
         }
     }
@@ -127,10 +134,10 @@ impl Secrets {
             (None, Scope::Namespace(namespace)) => Some(namespace.as_str()),
             (None, Scope::Cluster) => None,
         };
-        let mut found = self.by_name.iter().filter(|((in_namespace, called), _)| {
-            called == name && namespace.is_none_or(|wanted| wanted == in_namespace)
-        });
-        let Some(((_, _), secret)) = found.next() else {
+        let places = self.by_name.get(name).into_iter().flatten();
+        let mut found =
+            places.filter(|(place, _)| namespace.is_none_or(|wanted| wanted == place.as_str()));
+        let Some((_, secret)) = found.next() else {
             return Err(match namespace {
                 Some(namespace) => format!(
                     "there is no Secret `{name}` for namespace `{namespace}` in the policy directory; add it beside the policy"
@@ -141,7 +148,7 @@ impl Secrets {
             });
         };
         secret.used.set(true);
-        for ((_, _), other) in found {
+        for (_, other) in found {
             other.used.set(true);
             if !secret.says_the_same(other) {
                 return Err(format!(
@@ -156,8 +163,12 @@ impl Secrets {
 
     /// Secrets that no policy named.
     pub(super) fn unused(&self) -> impl Iterator<Item = (&str, &Span)> {
-        let unused = self.by_name.iter().filter(|(_, secret)| !secret.used.get());
-        unused.map(|((_, name), secret)| (name.as_str(), &secret.span))
+        let all = self
+            .by_name
+            .iter()
+            .flat_map(|(name, places)| places.values().map(move |secret| (name, secret)));
+        all.filter(|(_, secret)| !secret.used.get())
+            .map(|(name, secret)| (name.as_str(), &secret.span))
     }
 }
 

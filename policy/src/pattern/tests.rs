@@ -176,6 +176,20 @@ proptest! {
     }
 
     #[test]
+    fn the_quick_look_never_dismisses_a_match(
+        pattern in "((index[.]docker[.]io|docker[.]io|library|a|b[.]c|[*]|a[*]|A[.]b|b[.]c:5)/)?(library/)?[ab*]{1,3}(/[ab*]{1,2})?(:[ab*]{1,2})?",
+        reference in "((index[.]docker[.]io|docker[.]io|DOCKER[.]IO|library|a|b[.]c|A[.]b|b[.]c:5)/)?(library/)?[ab]{1,2}(/[ab]{1,2})?(:[ab]{1,2})?(@sha256:[0-9a-f]{64})?"
+    ) {
+        let parsed = ImageReference::parse(&reference).expect("strategy gives references");
+        let subject = Subject::new(&parsed);
+        let slowly = portcullis::Parts::read(&pattern).ok().and_then(|parts| parts.matches(&subject));
+        if ours(&pattern).check().is_ok() {
+            prop_assert_eq!(ours(&pattern).matches(&parsed), slowly);
+        }
+        prop_assert_eq!(portieris(&pattern).matches(&parsed), super::portieris::matches(&pattern, &reference));
+    }
+
+    #[test]
     fn a_literal_match_outranks_every_other(pattern in "((a|b[.]c|[*])/)?[ab*]{1,3}(:[ab*]{1,2})?", reference in reference_text()) {
         let parsed = ImageReference::parse(&reference).expect("strategy gives references");
         let whole = ours(&match parsed.digest() {

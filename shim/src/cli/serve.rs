@@ -44,7 +44,8 @@ impl GateTasks {
     fn start(gate: &Gate, calls: impl Future<Output = ()> + Send + 'static) -> Self {
         let mut tasks = JoinSet::new();
         tasks.spawn(calls);
-        let (time, warm) = (gate.clone(), gate.clone());
+        let (time, tidy, warm) = (gate.clone(), gate.clone(), gate.clone());
+        tasks.spawn(async move { tidy.keep_tidy().await });
         tasks.spawn(async move { time.keep_time().await });
         tasks.spawn(async move { warm.keep_warm().await });
         Self(tasks)
@@ -115,7 +116,7 @@ async fn serve(config: &Config, config_path: &Path, log: &LogGuard) -> Result<Ex
         metrics.clone(),
         clock,
     )?;
-    metrics.add_store(store.clone());
+    metrics.add_store(&store);
     metrics.add_registry(parts.registry.clone());
     let gate = Gate::new(parts);
     let (handle, calls) = GateHandle::new(gate.clone());

@@ -5,7 +5,6 @@ use std::time::Duration;
 use portcullis_policy::model::{NotaryRequirement, NotaryServer};
 use portcullis_policy::{Digest, ImageReference};
 use portcullis_trust::evidence::NotaryEvidence;
-use portcullis_trust::notary::NotaryMemory;
 use portcullis_trust::{Origin, OriginSource};
 use tokio::time::Instant;
 
@@ -13,6 +12,7 @@ use super::Gate;
 use super::flight::Keep;
 use crate::notary::GatherError;
 use crate::registry::{Auth, Descriptor, Fingerprint, RemoteError};
+use crate::store::StoreError;
 
 /// What one update of a collection depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -111,24 +111,29 @@ impl Gate {
         deadline: Instant,
     ) -> Gathered {
         let parts = &self.inner.parts;
+        // Floors outlive the copy they were read from.
+        let memory = parts
+            .store
+            .notary_memory(&trust.server, gun)
+            .unwrap_or_default();
         let stored = parts.store.notary(&trust.server, gun);
-        let nothing = NotaryMemory::default();
-        let (memory, previous) = match stored.as_deref() {
-            Some(evidence) => (&evidence.memory, Some(&evidence.collection)),
-            None => (&nothing, None),
-        };
+        let previous = stored.as_deref().map(|evidence| &evidence.collection);
         let now = self.now();
         let (collection, memory) = parts
             .notary
-            .gather(trust, gun, auth, memory, previous, now, deadline)
+            .gather(trust, gun, auth, &memory, previous, now, deadline)
             .await?;
         // The store never lowers a floor, so of two updates that overlap the newer one stays.
-        if let Err(error) = parts
+        match parts
             .store
             .put_notary(NotaryEvidence { collection, memory })
             .await
         {
-            tracing::warn!(%gun, %error, "trust data is held in memory only");
+            Ok(()) => {}
+            Err(error @ StoreError::Io { .. }) => {
+                tracing::warn!(%gun, %error, "trust data is held in memory only");
+            }
+            Err(error) => tracing::warn!(%gun, %error, "trust data was not taken into the store"),
         }
         Ok(())
     }

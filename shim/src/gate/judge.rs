@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portcullis_policy::model::{Mode, NotaryRequirement, TagRule};
 use portcullis_policy::{Digest, ImageReference};
 use portcullis_trust::compile::Prematch;
-use portcullis_trust::notary::{NotaryError, bound_digest};
+use portcullis_trust::notary::bound_digest;
 use portcullis_trust::{Decision, Evidence, Question, Timestamp};
 
 use super::Gate;
@@ -120,14 +120,15 @@ impl Gate {
             .decide(&question, &evidence, self.now())
     }
 
-    /// The digests that signed trust data in the store binds the tag of `reference` to, without repetition.
+    /// The digests that signed trust data in the store binds the tag of `reference` to, without repetition. Trust data
+    /// that binds it to nothing gives none; the decision says why.
     pub(super) fn signed_digests(
         &self,
         reference: &ImageReference,
         needs: &[NotaryRequirement],
-    ) -> Result<Vec<Digest>, NotaryError> {
+    ) -> Vec<Digest> {
         let (Some(tag), None) = (reference.tag(), reference.digest()) else {
-            return Ok(Vec::new());
+            return Vec::new();
         };
         let gun = reference.repository();
         let mut digests = Vec::new();
@@ -135,11 +136,9 @@ impl Gate {
             let Some(evidence) = self.inner.parts.store.notary(&need.trust.server, &gun) else {
                 continue;
             };
-            let digest = bound_digest(need, &evidence.collection, &evidence.memory, tag)?;
-            if !digests.contains(&digest) {
-                digests.push(digest);
-            }
+            let bound = bound_digest(need, &evidence.collection, &evidence.memory, tag);
+            digests.extend(bound.ok().filter(|digest| !digests.contains(digest)));
         }
-        Ok(digests)
+        digests
     }
 }

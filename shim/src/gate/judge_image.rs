@@ -138,21 +138,16 @@ impl Gate {
         if !stored.is_empty() {
             return Ok(stored);
         }
-        for root in self
+        let links = self
             .inner
             .parts
             .containerd
-            .roots_of(image, deadline)
-            .await?
-            .into_iter()
-            .take(MAX_ROOTS)
-        {
-            match self.prove(&root, deadline).await {
-                Ok(_) | Err(ContainerdError::Content { .. }) => {}
-                Err(error) => return Err(error),
-            }
+            .links_to_image(image, deadline)
+            .await?;
+        for link in &links {
+            self.inner.parts.store.put_link(link.clone());
         }
-        Ok(self.inner.parts.store.links_to(image))
+        Ok(links)
     }
 
     /// Proves what `root` leads to, from bytes hashed here, and remembers it.

@@ -115,20 +115,20 @@ impl Gate {
             refused: None,
             denied: None,
         };
-        if let Some(allowed) = self.from_trust_data(&mut inquiry).await {
+        if let Some(allowed) = self.ask_trust_data(&mut inquiry).await {
             return allowed;
         }
         // What remains is what the registry says: the origin of a digest, or the meaning of a tag.
         let undecided = inquiry.denied.is_none() && inquiry.failure.is_none();
         if origin || undecided {
-            return self.from_registry(inquiry).await;
+            return self.ask_for_meaning(inquiry).await;
         }
         inquiry.end(None)
     }
 
     /// Gathers trust data. A digest reference is judged as that digest, from stored evidence if need be; a tag needs an
     /// answer from now.
-    async fn from_trust_data(&self, inquiry: &mut Inquiry<'_>) -> Option<PullVerdict> {
+    async fn ask_trust_data(&self, inquiry: &mut Inquiry<'_>) -> Option<PullVerdict> {
         let subject = inquiry.subject;
         let whom = OnBehalf {
             namespace: subject.namespace(),
@@ -147,14 +147,12 @@ impl Gate {
         if let Some(digest) = subject.reference.digest() {
             candidates.push((*digest, ResolutionSource::Reference));
         } else if !inquiry.stale() {
-            match self.signed_digests(&subject.reference, &inquiry.notary) {
-                Ok(digests) => candidates.extend(
-                    digests
-                        .into_iter()
-                        .map(|digest| (digest, ResolutionSource::Notary)),
-                ),
-                Err(error) => inquiry.refused = Some(error.to_string()),
-            }
+            let signed = self.signed_digests(&subject.reference, &inquiry.notary);
+            candidates.extend(
+                signed
+                    .into_iter()
+                    .map(|digest| (digest, ResolutionSource::Notary)),
+            );
         }
         for (digest, source) in candidates {
             let decision = self.decide(subject, &digest, Trust::Stored);
@@ -170,7 +168,7 @@ impl Gate {
         None
     }
 
-    async fn from_registry(&self, mut inquiry: Inquiry<'_>) -> PullVerdict {
+    async fn ask_for_meaning(&self, mut inquiry: Inquiry<'_>) -> PullVerdict {
         let subject = inquiry.subject;
         let asked = self.ask_registry(&subject.reference, inquiry.auth, inquiry.deadline);
         let found = match asked.await {

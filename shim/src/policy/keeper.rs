@@ -1,7 +1,6 @@
 //! The thread that keeps the policy: reads the directory, puts sets in force, writes the last good one down.
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -74,7 +73,7 @@ impl PolicyKeeper {
         let handle = PolicyHandle::new((*state.active()).clone(), Some(control.clone()));
         let reader = DirectoryReader::new(&settings.dir, settings.quiet);
         let mut keeper = Keeper {
-            watch: Watch::new(&watched(&settings), control.clone()),
+            watch: Watch::new(&settings.dir, &settings.bootstrap, control.clone()),
             saved: kept,
             last_reading: None,
             handle: handle.clone(),
@@ -269,12 +268,6 @@ fn unusable_last_good(error: &LastGoodError) -> Diagnostic {
         Severity::Error,
         format!("the last good set cannot be used: {}", error.cause),
     )
-}
-
-fn watched(settings: &PolicySettings) -> Vec<&Path> {
-    let mut dirs = vec![settings.dir.as_path()];
-    dirs.extend(settings.bootstrap.parent());
-    dirs
 }
 
 #[cfg(test)]

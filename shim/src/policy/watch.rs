@@ -1,6 +1,5 @@
 //! Wakes the keeper when something moves in the policy directory. Only a hint: the keeper compares contents, and polls.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,41 +8,52 @@ use std::sync::mpsc::SyncSender;
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
+use super::directory::KEYS;
 use super::handle::Command;
 
 /// Watches directories, never files: files are replaced by renames.
 pub(super) struct Watch {
     watcher: Option<RecommendedWatcher>,
-    dirs: BTreeSet<PathBuf>,
+    dirs: Vec<PathBuf>,
     /// A watched directory itself came, went or was renamed, so that its watch may be gone.
     stale: Arc<AtomicBool>,
 }
 
+/// What of an event is worth a reading.
+struct Interest {
+    dir: PathBuf,
+    keys: PathBuf,
+    bootstrap: PathBuf,
+}
+
 impl Watch {
-    /// Watches `dirs` and their parents, in which they may be re-created.
-    pub(super) fn new(dirs: &[&Path], control: SyncSender<Command>) -> Self {
-        let dirs: BTreeSet<PathBuf> = dirs
-            .iter()
-            .flat_map(|dir| [Some(*dir), dir.parent()])
-            .flatten()
-            .map(Path::to_owned)
-            .collect();
-        let stale = Arc::new(AtomicBool::new(true));
-        let watcher = {
-            let (dirs, stale) = (dirs.clone(), stale.clone());
-            notify::recommended_watcher(move |event: notify::Result<Event>| {
-                if let Ok(event) = &event {
-                    if !matters(event.kind) {
-                        return;
-                    }
-                    if event.need_rescan() || event.paths.iter().any(|path| dirs.contains(path)) {
-                        stale.store(true, Ordering::Release);
-                    }
-                }
-                // Full means that the keeper is about to read anyway.
-                control.try_send(Command::Changed).ok();
-            })
+    /// Watches the policy directory and its keys, the directory in which it may be re-created, and that of
+    /// bootstrap.yaml.
+    pub(super) fn new(dir: &Path, bootstrap: &Path, control: SyncSender<Command>) -> Self {
+        let interest = Interest {
+            dir: dir.to_owned(),
+            keys: dir.join(KEYS),
+            bootstrap: bootstrap.to_owned(),
         };
+        let mut dirs = vec![interest.dir.clone(), interest.keys.clone()];
+        dirs.extend(dir.parent().map(Path::to_owned));
+        dirs.extend(bootstrap.parent().map(Path::to_owned));
+        dirs.sort();
+        dirs.dedup();
+        let stale = Arc::new(AtomicBool::new(true));
+        let mark = stale.clone();
+        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            if let Ok(event) = &event {
+                if !interest.in_event(event) {
+                    return;
+                }
+                if interest.in_directory_itself(event) {
+                    mark.store(true, Ordering::Release);
+                }
+            }
+            // Full means that the keeper is about to read anyway.
+            control.try_send(Command::Changed).ok();
+        });
         let watcher = watcher
             .inspect_err(|error| {
                 tracing::warn!(%error, "policy changes are noticed by polling only: no file watches");
@@ -77,11 +87,68 @@ impl Watch {
     }
 }
 
+impl Interest {
+    fn in_event(&self, event: &Event) -> bool {
+        changes(event.kind)
+            && (event.need_rescan()
+                || event
+                    .paths
+                    .iter()
+                    .any(|path| path.starts_with(&self.dir) || *path == self.bootstrap))
+    }
+
+    fn in_directory_itself(&self, event: &Event) -> bool {
+        event.need_rescan()
+            || event
+                .paths
+                .iter()
+                .any(|path| *path == self.dir || *path == self.keys)
+    }
+}
+
 /// Reading must not count as a change, or every reading would cause the next.
-fn matters(kind: EventKind) -> bool {
+fn changes(kind: EventKind) -> bool {
     match kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
         EventKind::Access(_) => false,
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{CreateKind, ModifyKind};
+
+    use super::*;
+
+    #[test]
+    fn what_neighbours_do_and_what_the_keeper_reads_wakes_nobody() {
+        let interest = Interest {
+            dir: "/etc/portcullis/policy.d".into(),
+            keys: "/etc/portcullis/policy.d/keys".into(),
+            bootstrap: "/etc/portcullis/bootstrap.yaml".into(),
+        };
+        let created = EventKind::Create(CreateKind::File);
+        for (kind, path, wanted) in [
+            (created, "/etc/portcullis/policy.d", true),
+            (created, "/etc/portcullis/policy.d/..data", true),
+            (created, "/etc/portcullis/policy.d/keys/a.pub", true),
+            (created, "/etc/portcullis/bootstrap.yaml", true),
+            (created, "/etc/portcullis/config.yaml", false),
+            (created, "/etc/portcullis/policy.d.old", false),
+            (
+                EventKind::Modify(ModifyKind::Any),
+                "/etc/portcullis/policy.d/a.yaml",
+                true,
+            ),
+            (
+                EventKind::Access(AccessKind::Open(AccessMode::Any)),
+                "/etc/portcullis/policy.d/a.yaml",
+                false,
+            ),
+        ] {
+            let event = Event::new(kind).add_path(path.into());
+            assert_eq!(interest.in_event(&event), wanted, "{kind:?} {path}");
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! The node's own credentials, for calls that bring none: a docker config file, then the kubelet's credential
 //! provider plugins. Read again when they rotate; kept in memory only.
 
-pub(crate) mod docker_config;
-pub(crate) mod image_match;
-pub(crate) mod provider;
+mod docker_config;
+mod exec;
+mod image_match;
+mod provider;
+mod provider_config;
 
 use std::sync::{Mutex, PoisonError};
 

@@ -236,6 +236,25 @@ mod tests {
     }
 
     #[test]
+    fn a_ca_that_is_to_stand_alone_is_not_joined_by_the_systems() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ca.pem");
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec!["ca".to_owned()]).unwrap();
+        std::fs::write(&path, params.self_signed(&key).unwrap().pem()).unwrap();
+        let count = |only_these_cas| {
+            let settings = TlsSettings {
+                ca_files: vec![path.clone()],
+                only_these_cas,
+                ..TlsSettings::default()
+            };
+            settings.roots().unwrap().len()
+        };
+        assert_eq!(count(true), 1);
+        assert_eq!(count(false), system_roots().len() + 1);
+    }
+
+    #[test]
     fn the_loopback_exception_does_not_follow_to_another_host() {
         let settings = TlsSettings {
             verify: Verify::UnlessLoopback,

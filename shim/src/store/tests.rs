@@ -56,7 +56,7 @@ fn small() -> Caps {
     Caps {
         artefacts: 4,
         artefact_bytes: 1_000,
-        artefacts_bytes: 2_000,
+        artefacts_bytes: 1_700,
         links: 4,
         resolutions: 4,
         origins: 4,
@@ -149,12 +149,17 @@ async fn too_large_or_too_many_collections_are_refused_and_counted() {
     store.put_notary(trust_data("b", 1, 600)).await.unwrap();
     let full = store.put_notary(trust_data("c", 5, 600)).await;
     assert!(matches!(full, Err(StoreError::Full { .. })), "{full:?}");
-    assert_eq!(store.health().refused, 2);
-    let rolled_back = store.put_notary(trust_data("c", 4, 1)).await;
-    assert!(
-        matches!(rolled_back, Err(StoreError::Rollback { .. })),
-        "the floor held"
+    let (server, grown) = ("https://notary.example", trust_data("a", 2, 780));
+    let full = store.put_notary(grown).await;
+    assert!(matches!(full, Err(StoreError::Full { .. })), "{full:?}");
+    let kept = store.notary(server, "a").unwrap();
+    assert_eq!(
+        *kept,
+        trust_data("a", 1, 600),
+        "evidence in use is not lost to its successor"
     );
+    assert_eq!(store.notary_memory(server, "c"), None);
+    assert_eq!(store.health().refused, 3);
     store.put_notary(trust_data("a", 2, 700)).await.unwrap();
 }
 

@@ -9,10 +9,13 @@ use crate::proxy::ProxyMetrics;
 use crate::registry::Registry;
 use crate::store::Store;
 
+/// Name, help, kind, and how it is read.
+type Number<T> = (&'static str, &'static str, Kind, fn(&T) -> u64);
+
 impl Metrics {
     /// Adds the policy's generation, rules, refusals and health.
     pub fn add_policy(&self, policy: &PolicyHandle) {
-        let numbers: [(&str, &str, Kind, fn(&PolicyHandle) -> u64); 6] = [
+        let numbers: [Number<PolicyHandle>; 6] = [
             (
                 "policy_generation",
                 "Generation of the policy in force",
@@ -94,7 +97,7 @@ impl Metrics {
     }
 
     /// Adds the evidence store's records and health.
-    pub fn add_store(&self, store: Store) {
+    pub fn add_store(&self, store: &Store) {
         let counted = store.clone();
         self.add_source(
             "store_records",
@@ -111,7 +114,7 @@ impl Metrics {
                     .collect()
             },
         );
-        let numbers: [(&str, &str, Kind, fn(&Store) -> u64); 4] = [
+        let numbers: [Number<Store>; 4] = [
             (
                 "store_pending",
                 "Changes of the evidence store that are not on disk yet",

@@ -113,6 +113,21 @@ impl Layout {
         (self.blob(index.as_bytes()), index.len())
     }
 
+    /// An index whose entries are indexes.
+    pub fn index_of_indexes(&self, indexes: &[(Digest, usize)]) -> (Digest, usize) {
+        let entries: Vec<_> = indexes
+            .iter()
+            .map(|(digest, size)| json!({"mediaType": INDEX, "digest": digest, "size": size}))
+            .collect();
+        let index =
+            json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).to_string();
+        (self.blob(index.as_bytes()), index.len())
+    }
+
+    pub fn bytes(&self, digest: &Digest) -> Vec<u8> {
+        fs::read(self.dir.path().join("blobs/sha256").join(digest.hex())).unwrap()
+    }
+
     /// Gives a document of the layout a name that import will record.
     pub fn name(&mut self, name: &str, media_type: &str, (digest, size): (Digest, usize)) {
         self.named.push(json!({
@@ -123,11 +138,6 @@ impl Layout {
 
     pub fn name_image(&mut self, name: &str, image: &Built) {
         self.name(name, MANIFEST, (image.manifest, image.size));
-    }
-
-    /// Removes a blob, as a registry mirror of one platform would never have had it.
-    pub fn forget(&self, digest: &Digest) {
-        fs::remove_file(self.dir.path().join("blobs/sha256").join(digest.hex())).unwrap();
     }
 
     /// The archive for `ctr images import`.

@@ -4,15 +4,23 @@
 pub mod image;
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use portcullis::containerd::Containerd;
+use portcullis_policy::Digest;
 use tokio::time::Instant;
 
-/// containerd 2.x, where it is not the system's.
-const SECOND: &str = "PORTCULLIS_TEST_CONTAINERD2";
+/// containerd 2.x, where tests/setup.sh unpacks it.
+pub fn second() -> PathBuf {
+    let peers = std::env::var_os("PORTCULLIS_PEERS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers"),
+        PathBuf::from,
+    );
+    peers.join("usr/bin/containerd")
+}
 
 /// One containerd with everything it writes in a temporary directory.
 pub struct Node {
@@ -30,12 +38,11 @@ impl Node {
     /// Every containerd that can be had here; says what is skipped and why.
     pub fn every() -> Vec<Self> {
         let mut found = Vec::new();
-        let paths = [Some("/usr/bin/containerd".into()), std::env::var_os(SECOND)];
-        for path in paths {
-            let Some(path) = path.map(PathBuf::from) else {
-                eprintln!("skipped: containerd 2.x: {SECOND} does not say where it is");
+        for path in [PathBuf::from("/usr/bin/containerd"), second()] {
+            if !path.exists() {
+                eprintln!("skipped: there is no {}", path.display());
                 continue;
-            };
+            }
             match Self::start(&path) {
                 Ok(node) => found.push(node),
                 Err(reason) => eprintln!("skipped: {}: {reason}", path.display()),
@@ -158,6 +165,21 @@ impl Node {
             .unwrap();
         let said = String::from_utf8_lossy(&out.stderr);
         assert!(out.status.success(), "ctr {arguments:?}: {said}");
+    }
+
+    /// Puts bytes into the content store as they are.
+    pub fn ingest(&self, bytes: &[u8], digest: &Digest) {
+        let mut child = Command::new(self.bin.join("ctr"))
+            .arg("-a")
+            .arg(self.socket())
+            .args(["-n", "k8s.io", "content", "ingest"])
+            .args(["--expected-digest", &digest.to_string(), &digest.hex()])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(bytes).unwrap();
+        assert!(child.wait().unwrap().success());
     }
 
     /// Imports an OCI archive and unpacks it with the snapshotter in use.

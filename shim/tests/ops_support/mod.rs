@@ -16,7 +16,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// A hung test ends here; nothing is measured with it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub struct Node {
     root: TempDir,
@@ -99,7 +99,10 @@ impl Daemon {
             match self.log.recv_timeout(PATIENCE) {
                 Ok(line) if line.contains(text) => return line,
                 Ok(line) => seen.push(line),
-                Err(_) => panic!("never logged `{text}`; logged:\n{}", seen.join("\n")),
+                Err(error) => panic!(
+                    "{error}: never logged `{text}`; logged:\n{}",
+                    seen.join("\n")
+                ),
             }
         }
     }

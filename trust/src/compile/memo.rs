@@ -12,6 +12,8 @@ use crate::notary::{NotaryError, VerifiedCollection, verify};
 
 /// Collections kept; the one used longest ago goes first.
 const ENTRIES: usize = 64;
+/// Weight of all collections kept, in bytes; one that is heavier alone is verified each time.
+const WEIGHT: usize = 4 << 20;
 
 type Verified = Arc<Result<VerifiedCollection, NotaryError>>;
 
@@ -33,9 +35,13 @@ impl Memo {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if !entries.iter().any(|(other, _)| *other == key) {
             entries.push_back((key, Arc::clone(&verified)));
-            if entries.len() > ENTRIES {
-                entries.pop_front();
-            }
+        }
+        let mut weight: usize = entries.iter().map(|(_, kept)| weigh(kept)).sum();
+        while entries.len() > ENTRIES || weight > WEIGHT {
+            let Some((_, dropped)) = entries.pop_front() else {
+                break;
+            };
+            weight = weight.saturating_sub(weigh(&dropped));
         }
         verified
     }
@@ -48,6 +54,13 @@ impl Memo {
         entries.push_back(entry);
         Some(verified)
     }
+}
+
+fn weigh(verified: &Verified) -> usize {
+    verified
+        .as_ref()
+        .as_ref()
+        .map_or(0, VerifiedCollection::weight)
 }
 
 /// SHA-256 over every input, each preceded by its length.
@@ -93,4 +106,99 @@ fn key(trust: &NotaryServer, evidence: &NotaryEvidence) -> Vec<u8> {
         add(text.as_bytes());
     }
     hash.finish().as_ref().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::notary::{NotaryCollection, NotaryMemory};
+    use crate::time::Timestamp;
+
+    fn evidence(gathered_at: i64) -> NotaryEvidence {
+        NotaryEvidence {
+            collection: NotaryCollection {
+                server: String::new(),
+                gun: String::new(),
+                gathered_at: Timestamp(gathered_at),
+                roots: Vec::new(),
+                timestamp: String::new(),
+                snapshot: String::new(),
+                targets: String::new(),
+                delegations: BTreeMap::new(),
+            },
+            memory: NotaryMemory::default(),
+        }
+    }
+
+    #[test]
+    fn the_memo_is_bounded_and_keeps_what_was_used_last() {
+        let trust = NotaryServer {
+            server: String::new(),
+            ca: None,
+            pins: BTreeMap::new(),
+            trust_on_first_use: true,
+        };
+        let memo = Memo::default();
+        for at in 0..1000 {
+            memo.verify(&trust, &evidence(0))
+                .as_ref()
+                .as_ref()
+                .unwrap_err();
+            memo.verify(&trust, &evidence(at))
+                .as_ref()
+                .as_ref()
+                .unwrap_err();
+        }
+        assert_eq!(memo.entries.lock().unwrap().len(), ENTRIES);
+        assert!(memo.recall(&key(&trust, &evidence(0))).is_some());
+        assert!(memo.recall(&key(&trust, &evidence(1))).is_none());
+    }
+
+    #[test]
+    fn every_input_is_part_of_the_key() {
+        let trust = NotaryServer {
+            server: String::new(),
+            ca: None,
+            pins: BTreeMap::new(),
+            trust_on_first_use: false,
+        };
+        let base = evidence(0);
+        let edits: [fn(&mut NotaryServer, &mut NotaryEvidence); 12] = [
+            |trust, _| trust.server.push('x'),
+            |trust, _| trust.trust_on_first_use = true,
+            |trust, _| {
+                trust.pins.insert("a".to_owned(), "b".to_owned());
+            },
+            |_, of| {
+                of.memory.floors.insert("root".to_owned(), 1);
+            },
+            |_, of| of.memory.first_root = Some(portcullis_policy::Digest::of(b"")),
+            |_, of| of.collection.server.push('x'),
+            |_, of| of.collection.gun.push('x'),
+            |_, of| of.collection.roots.push("x".to_owned()),
+            |_, of| of.collection.timestamp.push('x'),
+            |_, of| of.collection.snapshot.push('x'),
+            |_, of| of.collection.targets.push('x'),
+            |_, of| {
+                of.collection
+                    .delegations
+                    .insert("a".to_owned(), "b".to_owned());
+            },
+        ];
+        let mut keys = vec![key(&trust, &base), key(&trust, &evidence(1))];
+        for edit in edits {
+            let (mut trust, mut of) = (trust.clone(), base.clone());
+            edit(&mut trust, &mut of);
+            keys.push(key(&trust, &of));
+        }
+        let mut floor = base;
+        floor.memory.floors.insert("root".to_owned(), 2);
+        keys.push(key(&trust, &floor));
+        let count = keys.len();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), count);
+    }
 }

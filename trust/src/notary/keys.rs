@@ -125,10 +125,10 @@ impl PublicKey {
             RSA => {
                 let key = RsaPublicKey::from_der(&bytes).map_err(|_| KeyError::Der)?;
                 let modulus = key.modulus.as_bytes();
-                let bits = modulus.len() * 8
-                    - modulus
-                        .first()
-                        .map_or(0, |byte| byte.leading_zeros() as usize);
+                let padding = modulus
+                    .first()
+                    .map_or(0, |byte| byte.leading_zeros() as usize);
+                let bits = modulus.len().saturating_mul(8).saturating_sub(padding);
                 if !(2048..=8192).contains(&bits) {
                     return Err(KeyError::RsaSize);
                 }
@@ -294,4 +294,105 @@ fn read_certificates(pem: &[u8]) -> Option<Vec<Certificate>> {
         out.push(Certificate::from_der(&der).ok()?);
     }
     Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::{
+        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P521_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _,
+    };
+
+    use super::*;
+
+    /// DER around a point: `AlgorithmIdentifier` as hex, then the BIT STRING.
+    fn spki(algorithm: &str, point: &[u8]) -> Vec<u8> {
+        let mut bits = vec![0x03];
+        let length = |length: usize, out: &mut Vec<u8>| match u8::try_from(length).unwrap() {
+            short @ 0..=127 => out.push(short),
+            long => out.extend([0x81, long]),
+        };
+        length(point.len() + 1, &mut bits);
+        bits.push(0);
+        bits.extend(point);
+        let body = [hex::decode(algorithm).unwrap(), bits].concat();
+        let mut out = vec![0x30];
+        length(body.len(), &mut out);
+        out.extend(body);
+        out
+    }
+
+    const P256_ALGORITHM: &str = "301306072a8648ce3d020106082a8648ce3d030107";
+    const P521_ALGORITHM: &str = "301006072a8648ce3d020106052b81040023";
+
+    #[test]
+    fn p521_signatures_are_made_with_sha256() {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P521_SHA256_ASN1_SIGNING).unwrap();
+        let key = PublicKey::from_spki(&spki(P521_ALGORITHM, pair.public_key().as_ref())).unwrap();
+        let der = pair.sign(&SystemRandom::new(), b"message").unwrap();
+        // SEQUENCE { INTEGER r, INTEGER s } to r || s, 66 bytes each.
+        let mut fixed = Vec::new();
+        let mut rest = der
+            .as_ref()
+            .strip_prefix(&[0x30, 0x81])
+            .map_or(&der.as_ref()[2..], |rest| &rest[1..]);
+        for _ in 0..2 {
+            let (number, after) = rest[2..].split_at(usize::from(rest[1]));
+            let number: Vec<u8> = number
+                .iter()
+                .copied()
+                .skip_while(|byte| *byte == 0)
+                .collect();
+            fixed.extend(vec![0; 66 - number.len()]);
+            fixed.extend(number);
+            rest = after;
+        }
+        assert!(key.verifies("ecdsa", b"message", &fixed));
+        assert!(!key.verifies("ecdsa", b"another", &fixed));
+        assert!(!key.verifies("ecdsa", b"message", der.as_ref()));
+        assert!(!key.verifies("rsapss", b"message", &fixed));
+    }
+
+    #[test]
+    fn a_second_way_to_write_a_point_is_refused() {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let point = pair.public_key().as_ref();
+        assert!(PublicKey::from_spki(&spki(P256_ALGORITHM, point)).is_ok());
+        let mut compressed = vec![2 + (point[64] & 1)];
+        compressed.extend(&point[1..33]);
+        assert_eq!(
+            PublicKey::from_spki(&spki(P256_ALGORITHM, &compressed)),
+            Err(KeyError::Invalid)
+        );
+        let mut off_curve = point.to_vec();
+        off_curve[64] ^= 1;
+        assert_eq!(
+            PublicKey::from_spki(&spki(P256_ALGORITHM, &off_curve)),
+            Err(KeyError::Invalid)
+        );
+    }
+
+    #[test]
+    fn a_key_under_the_label_of_another_type_does_not_count() {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let public = STANDARD.encode(spki(P256_ALGORITHM, pair.public_key().as_ref()));
+        let read = |keytype: &str| {
+            let text = format!(
+                r#"{{"keytype":"{keytype}","keyval":{{"private":null,"public":"{public}"}}}}"#
+            );
+            TufKey::read(&Json::parse(&text).unwrap()).unwrap()
+        };
+        assert!(read("ecdsa").key.is_ok());
+        assert_eq!(read("rsa").key, Err(KeyError::Invalid));
+        assert_eq!(read("dsa").key, Err(KeyError::Unsupported));
+        assert_ne!(read("ecdsa").id, read("rsa").id);
+    }
+
+    #[test]
+    fn a_bundle_without_a_certificate_has_no_key() {
+        assert_eq!(read_certificates(b"").map(|all| all.len()), Some(0));
+        let text = r#"{"keytype":"ecdsa-x509","keyval":{"private":null,"public":""}}"#;
+        let key = TufKey::read(&Json::parse(text).unwrap()).unwrap();
+        assert_eq!(key.key, Err(KeyError::Der));
+    }
 }

@@ -59,6 +59,19 @@ impl VerifiedCollection {
         self.gathered_at
     }
 
+    /// Roughly how many bytes of memory this takes.
+    pub(crate) fn weight(&self) -> usize {
+        self.roles
+            .values()
+            .map(|role| {
+                let names: usize = role.targets.keys().map(String::len).sum();
+                // A digest, a string and its share of a tree node.
+                names.saturating_add(role.targets.len().saturating_mul(80))
+            })
+            .sum::<usize>()
+            .saturating_add(4096)
+    }
+
     /// The digest released for `tag`: that of `targets/releases`, else that of `targets`. Other delegations never
     /// supply it.
     ///

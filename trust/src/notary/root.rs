@@ -299,3 +299,25 @@ fn speaks_for(name: &str, gun: &str) -> bool {
         None => name == gun,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::speaks_for;
+
+    #[test]
+    fn a_wildcard_name_covers_whole_path_segments_alone() {
+        assert!(speaks_for("example.com/shop/app", "example.com/shop/app"));
+        assert!(speaks_for("example.com/shop/*", "example.com/shop/app"));
+        assert!(speaks_for("example.com/*", "example.com/shop/app"));
+        for name in [
+            "*",
+            "/*",
+            "example.com/shop*",
+            "example.com/shop/ap*",
+            "example.com/shop",
+            "",
+        ] {
+            assert!(!speaks_for(name, "example.com/shop/app"), "{name}");
+        }
+    }
+}

@@ -5,14 +5,16 @@ use std::sync::LazyLock;
 use portcullis_policy::model::{Mode, Requirement, Rule, TagRule};
 use portcullis_trust::compile::Prematch;
 use portcullis_trust::evidence::{NotaryEvidence, Origin};
+use portcullis_trust::notary::{VerifiedCollection, verify};
 use portcullis_trust::{CompiledPolicy, Decision, DenialReason, Evidence};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use crate::common::policy::{
-    alice, any, collection_of, compile, decide, deny, notary, origin, reference, rule, unsupported,
+    alice, any, collection_of, compile, decide, deny, notary, origin, reference, rule, trust,
+    unsupported,
 };
-use crate::common::{APP, WEB, digest_of};
+use crate::common::{APP, Files, WEB, digest_of, gather};
 
 /// Good, newer, tampered with, and rolled back.
 static COLLECTIONS: LazyLock<Vec<NotaryEvidence>> = LazyLock::new(|| {
@@ -24,6 +26,10 @@ static COLLECTIONS: LazyLock<Vec<NotaryEvidence>> = LazyLock::new(|| {
     rolled_back.memory = newer.memory.clone();
     vec![good, newer, tampered, rolled_back]
 });
+
+static FILES: LazyLock<Files> = LazyLock::new(|| Files::of("app/1"));
+static GOOD: LazyLock<VerifiedCollection> =
+    LazyLock::new(|| verify(&trust(), &collection_of("app/1")).unwrap());
 
 fn origins() -> Vec<Origin> {
     let v1 = digest_of("v1.0");
@@ -173,6 +179,24 @@ proptest! {
         };
         prop_assert_eq!(&judge(&policy, &image, &stored), &first);
         prop_assert_eq!(&judge(&compile(vec![one]), &image, &evidence), &first);
+    }
+
+    #[test]
+    fn one_changed_byte_changes_nothing_that_is_believed(
+        file in select(FILES.0.keys().cloned().collect::<Vec<_>>()), at in proptest::num::usize::ANY, byte in 0x20_u8..0x7f
+    ) {
+        let mut files = FILES.clone();
+        let text = files.0.get_mut(&file).unwrap();
+        let mut bytes = std::mem::take(text).into_bytes();
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        *text = String::from_utf8(bytes).unwrap();
+        if let Ok(evidence) = gather(&files, APP, &trust()) {
+            let verified = verify(&trust(), &evidence).unwrap();
+            for tag in ["v1.0", "latest", "old"] {
+                prop_assert_eq!(verified.target(tag), GOOD.target(tag));
+            }
+        }
     }
 
     #[test]

@@ -206,3 +206,53 @@ fn releases_that_cannot_be_read_are_not_replaced_by_older_targets() {
         "what is released is unknown: targets/releases is signed by 0 of its keys, 1 must sign"
     );
 }
+
+#[test]
+fn a_signature_under_the_id_of_another_key_does_not_count() {
+    // Forged.
+    let (a, b) = (Key::new("test-a"), Key::new("test-b"));
+    let mut publication = Publication::delegated(&[&a, &b], 1, &[""], &[&a]);
+    publication.delegations[0].1 = publication.delegations[0].1.replace(&a.id, &b.id);
+    assert!(
+        signer_refused(
+            &collection(&publication.files()),
+            "v1.0",
+            "alice",
+            "test-a.crt"
+        )
+        .ends_with("targets/alice is signed by 0 of its keys, 1 must sign")
+    );
+}
+
+#[test]
+fn two_delegations_of_one_name_are_refused() {
+    // Forged: which of them is alice?
+    let (a, b) = (Key::new("test-a"), Key::new("test-b"));
+    let mut publication = Publication::delegated(&[&a], 1, &[""], &[&a]);
+    let keys = [[&a], [&b]];
+    let twice: Vec<Delegate<'_>> = keys
+        .iter()
+        .map(|keys| Delegate {
+            name: "alice",
+            keys,
+            threshold: 1,
+            paths: &[""],
+        })
+        .collect();
+    publication.targets = sign(&targets(1, &[], &twice), &[&publication.key]);
+    assert_eq!(
+        refused(&publication.files()),
+        "targets is malformed: two delegations have the same name"
+    );
+}
+
+#[test]
+fn a_threshold_of_zero_is_refused() {
+    // Forged.
+    let a = Key::new("test-a");
+    let publication = Publication::delegated(&[&a], 0, &[""], &[]);
+    assert_eq!(
+        refused(&publication.files()),
+        "targets is malformed: a role has no threshold above 0"
+    );
+}

@@ -2,8 +2,8 @@
 
 use crate::common::forge::{Key, Publication, root, sign};
 use crate::common::{
-    APP, Files, app, first_use, gather, now, pinned, pinned_to, root_key_id, run, text, time,
-    update,
+    APP, Files, app, first_use, gather, now, pinned, pinned_to, refused, root_key_id, run, text,
+    time, update,
 };
 use portcullis_policy::Digest;
 use portcullis_trust::notary::{NotaryError, NotaryMemory, verify};
@@ -192,4 +192,61 @@ fn a_root_certificate_out_of_force_is_refused() {
         at("2026-11-01T00:00:00Z"),
         format!("no root certificate is valid for {APP}: it is not valid yet")
     );
+}
+
+#[test]
+fn an_intermediate_root_that_its_own_keys_did_not_sign_is_refused() {
+    // Forged: the old key alone names a thief, and the thief signs what follows.
+    let mut publication = Publication::new();
+    let trust = pinned(APP, &publication.files());
+    let seen = gather(&publication.files(), APP, &trust).unwrap();
+    let new = Key::new("test-b");
+    let second = sign(&root(2, &[&new], 1, &publication.key), &[&publication.key]);
+    let third = sign(&root(3, &[&new], 1, &publication.key), &[&new]);
+    publication.roots.extend([second, third]);
+    assert_eq!(
+        text(update(&publication.files(), &trust, &seen)),
+        "root is signed by 0 of its keys, 1 must sign"
+    );
+}
+
+#[test]
+fn root_versions_only_grow() {
+    let files = Files::of("app/1");
+    let trust = pinned(APP, &files);
+    let mut evidence = gather(&files, APP, &trust).unwrap();
+    let again = evidence.collection.roots[0].clone();
+    evidence.collection.roots.push(again);
+    assert_eq!(
+        text(verify(&trust, &evidence)),
+        "root was rolled back: version 1 is served, version 1 was seen before"
+    );
+}
+
+#[test]
+fn a_root_certificate_that_is_a_ca_is_refused() {
+    // Forged: notary's client makes leaf certificates.
+    let mut publication = Publication::new();
+    let ca = Key::listed("test-a", "test-ca");
+    publication.roots = vec![sign(&root(1, &[&ca], 1, &publication.key), &[&ca])];
+    assert_eq!(
+        refused(&publication.files()),
+        format!("no root certificate is valid for {APP}: the first certificate is a CA")
+    );
+}
+
+#[test]
+fn a_root_needs_its_own_threshold() {
+    // Forged: two keys must sign, one did; then both did.
+    let mut publication = Publication::new();
+    let other = Key::new("test-b");
+    let two = root(1, &[&publication.key, &other], 2, &publication.key);
+    publication.roots = vec![sign(&two, &[&publication.key])];
+    assert_eq!(
+        refused(&publication.files()),
+        "root is signed by 1 of its keys, 2 must sign"
+    );
+    publication.roots = vec![sign(&two, &[&publication.key, &other])];
+    let files = publication.files();
+    assert!(gather(&files, APP, &pinned(APP, &files)).is_ok());
 }

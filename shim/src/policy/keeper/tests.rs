@@ -36,7 +36,7 @@ impl Node {
             dir: self.path("policy.d"),
             bootstrap: self.path("bootstrap.yaml"),
             quiet: Duration::from_millis(5),
-            poll: Duration::from_secs(3600),
+            poll: Duration::from_hours(1),
         };
         PolicyKeeper::start(
             settings,
@@ -54,7 +54,7 @@ fn run<T>(work: impl Future<Output = T>) -> T {
         .build()
         .unwrap()
         .block_on(async {
-            tokio::time::timeout(Duration::from_secs(60), work)
+            tokio::time::timeout(Duration::from_mins(1), work)
                 .await
                 .expect("nothing happened")
         })
@@ -112,8 +112,25 @@ fn a_directory_that_is_replaced_is_still_watched() {
     node.write("new/a.yaml", "two");
     fs::rename(node.path("new"), node.path("policy.d")).unwrap();
     wait(&handle, |generation| generation >= 2);
+    // What was reported about the replacement itself is used up.
+    for _ in 0..10 {
+        run(handle.reload());
+    }
     node.write("policy.d/a.yaml", "three");
     wait(&handle, |generation| generation >= 3);
+}
+
+#[test]
+fn a_key_that_is_exchanged_takes_force_without_being_asked() {
+    let node = Node::new();
+    node.write("policy.d/a.yaml", "good");
+    fs::create_dir(node.path("policy.d/keys")).unwrap();
+    node.write("policy.d/keys/shop.pub", "one");
+    let (_keeper, handle) = node.start();
+    let before = handle.current();
+    node.write("policy.d/keys/shop.pub", "two");
+    wait(&handle, |generation| generation > before.generation);
+    assert_ne!(handle.current().hash, before.hash);
 }
 
 #[test]

@@ -3,32 +3,25 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::path::Path;
-use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::Command;
 use tokio::time::{Instant, timeout_at};
 
 use super::super::auth::Auth;
 use super::super::config::CredentialProvidersConfig;
 use super::super::duration;
-use super::super::files::{self, Snapshot, Stamp, Trace};
+use super::super::files::{self, Snapshot, Stamp};
+use super::exec::{self, Pair};
 use super::image_match::ImageMatch;
+use super::provider_config::{self, Provider};
 
 /// Longest run of a plugin. The kubelet allows a minute; here a pull waits for it.
 const MAX_RUN: Duration = Duration::from_secs(10);
-/// Largest answer of a plugin, in bytes.
-const MAX_ANSWER: u64 = 1024 * 1024;
 /// Answers remembered.
 const MAX_REMEMBERED: usize = 256;
 /// Longest time an answer is remembered.
 const MAX_LIFE: Duration = Duration::from_hours(24);
-
-const API_GROUP: &str = "credentialprovider.kubelet.k8s.io/";
 
 /// What a plugin answered, most specific key first.
 type Entries = Vec<(ImageMatch, Auth)>;
@@ -57,74 +50,6 @@ struct CacheKey {
     stamps: [Option<Stamp>; 2],
     /// The image, the registry, or empty, as the plugin's `cacheKeyType` says.
     key: String,
-}
-
-/// One entry of the configuration. Fields that are not known are those of newer kubelets.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Provider {
-    name: String,
-    #[serde(default)]
-    match_images: Vec<String>,
-    #[serde(default)]
-    default_cache_duration: String,
-    api_version: String,
-    #[serde(default)]
-    args: Vec<String>,
-    #[serde(default)]
-    env: Vec<EnvVar>,
-    #[serde(default)]
-    token_attributes: Option<TokenAttributes>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct EnvVar {
-    name: String,
-    #[serde(default)]
-    value: String,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct TokenAttributes {
-    #[serde(default)]
-    require_service_account: bool,
-}
-
-#[derive(Debug, Deserialize)]
-struct File {
-    kind: String,
-    #[serde(default)]
-    providers: Vec<Provider>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Question<'a> {
-    api_version: &'a str,
-    kind: &'static str,
-    image: &'a str,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PluginAnswer {
-    kind: String,
-    api_version: String,
-    #[serde(default)]
-    cache_key_type: String,
-    #[serde(default)]
-    cache_duration: Option<String>,
-    #[serde(default)]
-    auth: Option<BTreeMap<String, Pair>>,
-}
-
-#[derive(Deserialize)]
-struct Pair {
-    #[serde(default)]
-    username: String,
-    #[serde(default)]
-    password: String,
 }
 
 impl Providers {
@@ -173,7 +98,7 @@ impl Providers {
         {
             return Arc::clone(&snapshot.value);
         }
-        let snapshot = Snapshot::make(|trace| read_config(&self.config.config, trace));
+        let snapshot = Snapshot::make(|trace| provider_config::read(&self.config.config, trace));
         let value = Arc::clone(&snapshot.value);
         *list = Some(snapshot);
         value
@@ -200,7 +125,7 @@ impl Providers {
                 return Ok(choose(&entries, repository));
             }
         }
-        let answer = run(provider, &program, repository).await?;
+        let answer = exec::run(provider, &program, repository).await?;
         let entries = entries(answer.auth);
         let life = match &answer.cache_duration {
             Some(text) => duration::parse(text).ok_or("its cacheDuration is no duration")?,
@@ -257,105 +182,6 @@ fn choose(entries: &[(ImageMatch, Auth)], repository: &str) -> Option<Auth> {
         .iter()
         .find(|(key, _)| key.matches(repository))
         .map(|(_, auth)| auth.clone())
-}
-
-fn read_config(path: &Path, trace: &mut Trace) -> Vec<Provider> {
-    trace.note(path);
-    let warn = |reason: &str| {
-        tracing::warn!(path = %path.display(), reason, "credential provider configuration");
-        Vec::new()
-    };
-    let text = match files::read_text(path) {
-        Ok(text) => text.unwrap_or_default(),
-        Err(error) => return warn(&error.to_string()),
-    };
-    let file: File = match serde_yaml::from_str(&text) {
-        Ok(file) => file,
-        Err(error) => return warn(&error.to_string()),
-    };
-    if file.kind != "CredentialProviderConfig" {
-        return warn("its kind is not CredentialProviderConfig");
-    }
-    let (usable, refused): (Vec<_>, Vec<_>) =
-        file.providers.into_iter().partition(Provider::is_usable);
-    for provider in refused {
-        tracing::warn!(
-            provider = provider.name,
-            "credential provider is not used: its name is no file name, its apiVersion is unknown, or it requires a \
-             service account, which only the kubelet has"
-        );
-    }
-    usable
-}
-
-impl Provider {
-    fn is_usable(&self) -> bool {
-        let is_file_name = !self.name.is_empty()
-            && self.name != "."
-            && self.name != ".."
-            && !self.name.contains(['/', ' ', '\0']);
-        let needs_account = self
-            .token_attributes
-            .as_ref()
-            .is_some_and(|attributes| attributes.require_service_account);
-        is_file_name && !needs_account && self.api_version.starts_with(API_GROUP)
-    }
-
-    fn is_for(&self, repository: &str) -> bool {
-        self.match_images
-            .iter()
-            .filter_map(|key| ImageMatch::parse(key))
-            .any(|key| key.matches(repository))
-    }
-}
-
-/// Runs the plugin. It is killed if the caller stops waiting.
-async fn run(
-    provider: &Provider,
-    program: &Path,
-    repository: &str,
-) -> Result<PluginAnswer, &'static str> {
-    let question = serde_json::to_vec(&Question {
-        api_version: &provider.api_version,
-        kind: "CredentialProviderRequest",
-        image: repository,
-    })
-    .map_err(|_| "the question cannot be written")?;
-    let mut child = Command::new(program)
-        .args(&provider.args)
-        .envs(provider.env.iter().map(|env| (&env.name, &env.value)))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        // What it says there may quote a secret.
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|_| "it cannot be started")?;
-    let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-        return Err("it has no input or output");
-    };
-    let mut out = Vec::new();
-    let mut stdout = stdout.take(MAX_ANSWER.saturating_add(1));
-    let write = async {
-        // A plugin that does not read its question may still answer.
-        let _unread = stdin.write_all(&question).await;
-        drop(stdin);
-    };
-    let ((), read) = tokio::join!(write, stdout.read_to_end(&mut out));
-    read.map_err(|_| "its output cannot be read")?;
-    if u64::try_from(out.len()).unwrap_or(u64::MAX) > MAX_ANSWER {
-        return Err("its answer is larger than 1 MiB");
-    }
-    let status = child.wait().await.map_err(|_| "it cannot be waited for")?;
-    if !status.success() {
-        return Err("it failed");
-    }
-    let answer: PluginAnswer = serde_json::from_slice(&out)
-        .map_err(|_| "its answer is not a CredentialProviderResponse")?;
-    if answer.kind != "CredentialProviderResponse" || answer.api_version != provider.api_version {
-        return Err("its answer is of another kind or version than the question");
-    }
-    Ok(answer)
 }
 
 #[cfg(test)]
@@ -483,27 +309,5 @@ mod tests {
         let deadline = Instant::now() + Duration::from_millis(100);
         let found = plugin.providers.find("r.example", "r.example/a", deadline);
         assert_eq!(found.await, None);
-    }
-
-    #[test]
-    fn names_that_leave_the_directory_and_plugins_that_need_an_account_are_not_used() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("p.yaml");
-        let entry = |name: &str, extra: &str| {
-            format!("- {{name: {name}, apiVersion: credentialprovider.kubelet.k8s.io/v1{extra}}}\n")
-        };
-        let text = format!(
-            "kind: CredentialProviderConfig\nproviders:\n{}{}{}{}",
-            entry("../sh", ""),
-            entry("'..'", ""),
-            entry("sa", ", tokenAttributes: {requireServiceAccount: true}"),
-            entry("good", ", tokenAttributes: {requireServiceAccount: false}"),
-        );
-        std::fs::write(&path, text).unwrap();
-        let names: Vec<String> = read_config(&path, &mut Trace::default())
-            .into_iter()
-            .map(|provider| provider.name)
-            .collect();
-        assert_eq!(names, ["good"]);
     }
 }

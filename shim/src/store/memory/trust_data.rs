@@ -31,32 +31,39 @@ impl Memory {
         let indexed = layout::put(Table::ArtefactIndex, &key, &indexed)?;
         let floors = layout::put(Table::TufFloors, &key, &Floors::new(&key, memory.clone()))?;
 
-        // Floors hold even where the collection itself finds no room.
-        self.floors.insert(key.clone(), memory.clone());
-        changes.push(floors);
-        if let Some(old) = self.collections.remove(&key) {
-            self.forget_collections(vec![(key.clone(), old)], changes);
-        }
-        self.make_room(size, changes);
         let full = StoreError::Full {
             table: Table::Artefacts.name(),
         };
-        if self.collections_bytes.saturating_add(size) > self.caps.artefacts_bytes {
+        let held = |memory: &Self| memory.collections.get(&key).map_or(0, |old| old.size);
+        self.make_room(size.saturating_sub(held(self)), changes);
+        let others = self.collections_bytes.saturating_sub(held(self));
+        if others.saturating_add(size) > self.caps.artefacts_bytes {
             return Err(full);
         }
-        let evidence = Arc::new(NotaryEvidence { collection, memory });
+        let before = self.collections.get(&key).map(|old| old.artefact);
+        let evidence = Arc::new(NotaryEvidence {
+            collection,
+            memory: memory.clone(),
+        });
         let collection = Collection {
             evidence,
             artefact,
             size,
         };
-        match self.collections.put(key, collection) {
+        match self.collections.put(key.clone(), collection) {
             Put::Full => return Err(full),
-            Put::Stored(gone) => self.forget_collections(gone, changes),
+            Put::Stored(gone) => {
+                self.collections_bytes = others.saturating_add(size);
+                self.forget_collections(gone, changes);
+            }
         }
-        self.collections_bytes = self.collections_bytes.saturating_add(size);
+        if let Some(before) = before.filter(|before| *before != artefact) {
+            changes.push(Change::remove(Table::Artefacts, before.hex()));
+        }
         changes.push(Change::put(Table::Artefacts, artefact.hex(), bytes));
         changes.push(indexed);
+        changes.push(floors);
+        self.floors.insert(key, memory);
         Ok(())
     }
 
