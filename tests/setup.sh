@@ -9,7 +9,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 peers=${PORTCULLIS_PEERS:-$here/target/peers}
 
 packages=(
-  busybox-static ca-certificates containerd containernetworking-plugins curl docker-registry faketime gcc gnupg iproute2 jq
+  busybox-static ca-certificates containerd containernetworking-plugins curl docker-registry faketime gcc git gnupg iproute2 jq
   libc6-dev libfaketime make notary openssl protobuf-compiler runc shellcheck skopeo umoci
 )
 
