@@ -189,8 +189,8 @@ fn a_file_cut_to_nothing_does_not_replace_a_set_until_an_operator_says_so() {
     };
     let policy = "apiVersion: portcullis.dev/v1\nkind: ClusterImagePolicy\nmetadata: {name: a}\nspec:\n  \
                   repositories:\n  - {name: \"docker.io/*\", policy: {allow: {}}}\n";
-    let (mut state, _) = State::new(Arc::new(loader), None, Timestamp(1))
-        .unwrap_or_else(|_| panic!("must start"));
+    let (mut state, _) =
+        State::new(Arc::new(loader), None, Timestamp(1)).unwrap_or_else(|_| panic!("must start"));
     state.take(reading(&[file("a.yaml", policy)]), false, Timestamp(2));
     assert_eq!(state.active().policy.set.rules.len(), 1);
 
