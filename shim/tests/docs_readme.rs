@@ -83,6 +83,34 @@ fn every_make_target_shown_exists() {
 }
 
 #[test]
+fn the_transcript_shown_is_the_demonstrations() {
+    const DEMO: &str = include_str!("../../tests/src/bin/demo.rs");
+
+    // As one line, without the quotes and escapes of Rust.
+    let demo = DEMO.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut found = 0;
+    for line in blocks(README, "text")
+        .iter()
+        .flat_map(|block| block.lines())
+    {
+        let line = line.trim();
+        let said = match line.split_once(". ") {
+            Some((number, scene)) if number.parse::<u8>().is_ok() => scene,
+            _ => match line.strip_prefix("ok ") {
+                Some(said) => said.trim(),
+                None => continue,
+            },
+        };
+        assert!(
+            demo.contains(said),
+            "the demonstration does not say: {said}"
+        );
+        found += 1;
+    }
+    assert!(found >= 10, "found {found}");
+}
+
+#[test]
 fn every_local_link_of_the_documents_leads_somewhere() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut documents = vec![root.join("README.md"), root.join("CONTRIBUTING.md")];
