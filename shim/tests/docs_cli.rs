@@ -78,6 +78,34 @@ fn every_command_and_option_has_its_place() {
 }
 
 #[test]
+fn every_command_that_a_document_names_in_passing_exists() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut documents = vec![root.join("README.md"), root.join("CONTRIBUTING.md")];
+    for entry in std::fs::read_dir(root.join("docs")).unwrap() {
+        documents.push(entry.unwrap().path());
+    }
+    let mut found = 0;
+    for document in documents {
+        let text = std::fs::read_to_string(&document).unwrap();
+        for line in text.split('`').skip(1).step_by(2) {
+            // A sentence may break in the middle of a command.
+            let mut words = line.split_whitespace();
+            if words.next() != Some("portcullis") {
+                continue;
+            }
+            let args: Vec<&str> = words
+                .take_while(|word| word.bytes().all(|b| b.is_ascii_lowercase()))
+                .collect();
+            if !args.is_empty() {
+                help(&args);
+                found += 1;
+            }
+        }
+    }
+    assert!(found >= 10, "found {found}");
+}
+
+#[test]
 fn every_example_is_a_command_line_that_is_understood() {
     let node = Node::new();
     node.write("policy.d/a.yaml", GOOD);
