@@ -10,6 +10,7 @@ pub mod gated;
 pub mod http;
 pub mod image;
 pub mod kubelet;
+pub mod liar;
 pub mod narrate;
 pub mod node;
 pub mod notary;

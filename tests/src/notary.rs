@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::daemon::{Daemon, free_port, run};
 use crate::image::{Image, digest};
+use crate::liar::Tls;
 
 /// Passphrases of the client's keys: nothing here guards anything.
 const PASSPHRASES: [&str; 4] = [
@@ -117,6 +118,15 @@ impl Notary {
     /// The certificate authority of the server, PEM.
     pub fn ca(&self) -> PathBuf {
         self.dir.join("ca.crt")
+    }
+
+    /// What a front before the server shows and believes.
+    pub fn front_tls(&self) -> Tls {
+        Tls {
+            certificate: self.dir.join("server.crt"),
+            key: self.dir.join("server.key"),
+            ca: self.ca(),
+        }
     }
 
     /// Stops both for good.
