@@ -75,7 +75,9 @@ pub struct Liar {
 
 impl std::fmt::Debug for Liar {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Liar").field("port", &self.port).finish_non_exhaustive()
+        f.debug_struct("Liar")
+            .field("port", &self.port)
+            .finish_non_exhaustive()
     }
 }
 
@@ -257,7 +259,9 @@ async fn answer(
         Reply::Truth => None,
         Reply::Edited(edit) => Some(edit),
     };
-    let told = upstream.ask(Request::from_parts(head, Full::new(body))).await?;
+    let told = upstream
+        .ask(Request::from_parts(head, Full::new(body)))
+        .await?;
     if told.status().is_success() && asked.method == Method::GET {
         let body = told.body().clone();
         lock(&state).told.insert(asked.path, body);
@@ -296,7 +300,10 @@ async fn exchange(
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let driver = tokio::spawn(connection);
-    let response = sender.send_request(request).await.context("the server behind")?;
+    let response = sender
+        .send_request(request)
+        .await
+        .context("the server behind")?;
     let (head, body) = response.into_parts();
     let body = body.collect().await?.to_bytes();
     driver.abort();

@@ -38,7 +38,9 @@ pub enum Sent {
 
 /// An answer with this status and a body that nobody may repeat.
 pub fn status(code: u16) -> Response<Sent> {
-    let mut response = Response::new(Sent::Whole(Bytes::from_static(b"<html>words-of-the-server</html>")));
+    let mut response = Response::new(Sent::Whole(Bytes::from_static(
+        b"<html>words-of-the-server</html>",
+    )));
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::IM_A_TEAPOT);
     response
 }
@@ -78,7 +80,9 @@ impl Body for Sent {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Nothing => SizeHint::with_exact(0),
-            Self::Whole(bytes) => SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
+            Self::Whole(bytes) => {
+                SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
+            }
             Self::Stalls(_) | Self::Endless => SizeHint::default(),
         }
     }
