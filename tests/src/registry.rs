@@ -1,5 +1,6 @@
 //! A real registry (`docker-registry serve`) on loopback, and what is pushed to it.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -214,5 +215,20 @@ pub fn map_host(certs_dir: &Path, host: &str, port: u16) -> Result<()> {
             "server = \"http://127.0.0.1:{port}\"\n\n[host.\"http://127.0.0.1:{port}\"]\n  capabilities = [\"pull\", \"resolve\"]\n"
         ),
     )?;
+    Ok(())
+}
+
+/// Writes `hosts.toml` with mirrors that are asked in this order before the server.
+pub fn map_mirrors(certs_dir: &Path, host: &str, mirrors: &[u16], server: u16) -> Result<()> {
+    let dir = certs_dir.join(host);
+    fs::create_dir_all(&dir)?;
+    let mut text = format!("server = \"http://127.0.0.1:{server}\"\n");
+    for port in mirrors {
+        let _ = write!(
+            text,
+            "\n[host.\"http://127.0.0.1:{port}\"]\n  capabilities = [\"pull\", \"resolve\"]\n"
+        );
+    }
+    fs::write(dir.join("hosts.toml"), text)?;
     Ok(())
 }
