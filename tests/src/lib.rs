@@ -21,3 +21,4 @@ pub mod scratch;
 pub mod shim;
 pub mod skip;
 pub mod tap;
+pub mod tokens;
