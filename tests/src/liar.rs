@@ -267,7 +267,13 @@ async fn answer(
         lock(&state).told.insert(asked.path, body);
     }
     let told = match edit {
-        Some(edit) => edit(told),
+        Some(edit) => {
+            let mut edited = edit(told);
+            if asked.method != Method::HEAD {
+                edited.headers_mut().remove(header::CONTENT_LENGTH);
+            }
+            edited
+        }
         None => told,
     };
     Ok(told.map(|body| {

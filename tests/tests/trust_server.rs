@@ -61,10 +61,15 @@ fn tampered(asked: &Asked, role: &str) -> Reply {
     if !asked.path.contains(role) {
         return Reply::Truth;
     }
+    // As long as before: a longer file is not read to its end.
     Reply::Edited(Box::new(|told| {
         told.map(|body| {
-            let text = String::from_utf8_lossy(&body).replace("\"version\":", "\"version\":1");
-            Bytes::from(text)
+            let mut bytes = body.to_vec();
+            let at = String::from_utf8_lossy(&body).find("\"expires\":\"2");
+            if let Some(digit) = at.and_then(|at| bytes.get_mut(at + "\"expires\":\"".len())) {
+                *digit = b'3';
+            }
+            Bytes::from(bytes)
         })
     }))
 }
@@ -152,7 +157,7 @@ async fn every_failure_and_lie_is_told_apart_and_what_was_proved_keeps_running()
     gated.push_signed("shop/app", "1", "first").await?;
     let mut kubelet = gated.kubelet().await?;
     let pod = Pod::new("shop", &tagged("shop/app", "1"));
-    let running = kubelet.run_pod(&pod).await?;
+    let mut running = kubelet.run_pod(&pod).await?;
     // New trust data, so that there is something to fetch.
     gated.push_signed("shop/app", "1", "second").await?;
     gated.tap.clear();
@@ -167,9 +172,9 @@ async fn every_failure_and_lie_is_told_apart_and_what_was_proved_keeps_running()
         assert!(refused.message.contains(words), "{name}: {refused}");
         assert!(!refused.message.contains(ECHO), "{name}: {refused}");
         texts.push(refused.message);
-        let again = kubelet.restart_container(&pod, &running).await?;
+        running = kubelet.restart_container(&pod, &running).await?;
         assert_eq!(
-            kubelet.output(&again).await?,
+            kubelet.output(&running).await?,
             "marker=first uid=0",
             "{name}"
         );
@@ -198,7 +203,7 @@ async fn trust_data_from_before_what_was_seen_is_refused_even_after_a_restart() 
     let fixed = gated.push_signed("shop/app", "1", "fixed").await?;
     pull_as(&mut kubelet, "later").await?;
     let pod = Pod::new("shop", &tagged("shop/app", "1"));
-    let running = kubelet.run_pod(&pod).await?;
+    let mut running = kubelet.run_pod(&pod).await?;
     gated.tap.clear();
     liar.says(move |asked| match old.get(&asked.path) {
         Some(body) => Reply::Lie(json(body.clone())),
@@ -213,8 +218,8 @@ async fn trust_data_from_before_what_was_seen_is_refused_even_after_a_restart() 
             "{refused}"
         );
         assert!(refused.message.contains("was rolled back"), "{refused}");
-        let again = kubelet.restart_container(&pod, &running).await?;
-        assert_eq!(kubelet.output(&again).await?, "marker=fixed uid=0");
+        running = kubelet.restart_container(&pod, &running).await?;
+        assert_eq!(kubelet.output(&running).await?, "marker=fixed uid=0");
         gated.shim.restart()?;
         kubelet = gated.kubelet().await?;
     }
