@@ -6,7 +6,7 @@ mod reply;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
@@ -37,15 +37,15 @@ pub struct Asked {
     pub body: String,
 }
 
-/// Certificate and key that the front shows, and the authority it believes the server by. PEM files.
+/// Certificate and key that the front shows, and the authority it believes the server by, if that speaks TLS too. PEM files.
 #[derive(Debug, Clone)]
 pub struct Tls {
     /// Certificate.
     pub certificate: PathBuf,
     /// Key.
     pub key: PathBuf,
-    /// Authority of the server behind.
-    pub ca: PathBuf,
+    /// Authority of the server behind; without it the server speaks plain http.
+    pub ca: Option<PathBuf>,
 }
 
 type Script = Arc<dyn Fn(&Asked) -> Reply + Send + Sync>;
@@ -102,7 +102,10 @@ impl Liar {
         let acceptor = tls.map(acceptor).transpose()?;
         let upstream = Upstream {
             port: server,
-            tls: tls.map(connector).transpose()?,
+            tls: tls
+                .and_then(|tls| tls.ca.as_deref())
+                .map(connector)
+                .transpose()?,
         };
         let (stop, stopped) = oneshot::channel();
         let shared = Arc::clone(&state);
@@ -182,9 +185,9 @@ fn acceptor(tls: &Tls) -> Result<tokio_rustls::TlsAcceptor> {
     Ok(Arc::new(config).into())
 }
 
-fn connector(tls: &Tls) -> Result<tokio_rustls::TlsConnector> {
+fn connector(ca: &Path) -> Result<tokio_rustls::TlsConnector> {
     let mut roots = rustls::RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(&tls.ca)? {
+    for certificate in CertificateDer::pem_file_iter(ca)? {
         roots.add(certificate?)?;
     }
     let config = rustls::ClientConfig::builder_with_provider(provider())

@@ -144,7 +144,7 @@ impl Notary {
         Tls {
             certificate: self.dir.join("server.crt"),
             key: self.dir.join("server.key"),
-            ca: self.ca(),
+            ca: Some(self.ca()),
         }
     }
 
