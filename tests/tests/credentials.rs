@@ -77,6 +77,10 @@ impl Vault {
         let status = self.gated.shim.command(&["status"])?;
         let mut places = vec![
             ("status".to_owned(), status.stdout),
+            (
+                "metrics".to_owned(),
+                self.gated.shim.metrics()?.into_bytes(),
+            ),
             ("log".to_owned(), self.gated.shim.log().into_bytes()),
             ("answers".to_owned(), texts.join("\n").into_bytes()),
         ];
@@ -84,7 +88,7 @@ impl Vault {
             let path = entry?.path();
             places.push((path.display().to_string(), fs::read(&path)?));
         }
-        assert!(places.len() > 3, "no state is kept");
+        assert!(places.len() > 4, "no state is kept");
         let encoded = STANDARD.encode(format!("ann:{SECRET}"));
         for secret in [SECRET, IDENTITY, &encoded, "Bearer ey", "wrong-password"] {
             for (place, bytes) in &places {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Response};
 use portcullis_tests::containerd::Generation;
 use portcullis_tests::daemon::wait_until;
+use portcullis_tests::front::Weather;
 use portcullis_tests::gated::Gated;
 use portcullis_tests::image::MANIFEST;
 use portcullis_tests::kubelet::{Kubelet, KubeletError, Pod, PullPolicy, Reason};
@@ -286,6 +287,9 @@ async fn a_host_that_keeps_failing_is_left_alone_and_everybody_can_see_it() -> R
     let status = gated.shim.status()?;
     let alarms = status["alarms"].to_string();
     assert!(alarms.contains(&host), "{alarms}");
+    let metrics = gated.shim.metrics()?;
+    let open = format!("registry_circuit_open{{host=\"{host}\"}} 1");
+    assert!(metrics.contains(&open), "{metrics}");
     assert!(
         gated.shim.log().contains("circuit breaker opened"),
         "nothing in the log"
@@ -329,5 +333,62 @@ async fn a_failure_under_one_policy_is_not_remembered_under_the_next() -> Result
     gated.shim.reload_policy("policy.yaml", &policy)?;
     pull(&mut kubelet, &tagged("app", "1")).await?;
     ensure!(liar.asked().len() == 2, "{:#?}", liar.asked());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redirect_to_another_host_is_followed_without_the_credentials() -> Result<()> {
+    let (gated, front) = open_shop("10s").await?;
+    let elsewhere = Liar::start(gated.node.registry.port(), None)?;
+    let away = format!("http://127.0.0.1:{}", elsewhere.port());
+    front.says(move |asked| {
+        Reply::Lie(if asked.authorization.is_none() {
+            with(status(401), "www-authenticate", "Basic realm=\"front\"")
+        } else {
+            with(status(307), "location", &format!("{away}{}", asked.path))
+        })
+    });
+    let image = gated.push("app", "1", "true").await?;
+    let mut kubelet = gated.kubelet().await?;
+    let ann = Pod::new("shop", &tagged("app", "1")).credential("ann", "one");
+    assert_eq!(pull_as(&mut kubelet, &ann).await?, image.id());
+    assert!(
+        front
+            .asked()
+            .iter()
+            .any(|asked| asked.authorization.is_some())
+    );
+    let led = elsewhere.asked();
+    assert!(!led.is_empty(), "the redirect was not followed");
+    assert!(
+        led.iter().all(|asked| asked.authorization.is_none()),
+        "{led:#?}"
+    );
+    gated.assert_digest_only()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_trickles_in_ends_with_the_budget() -> Result<()> {
+    let mut gated = Gated::prepare(Generation::One).await?;
+    gated.shim.configure(|settings| settings.budget = "2s")?;
+    gated.start(&namespace_policy("shop", &[("*", Demand::Allow)]))?;
+    gated.push("app", "1", "true").await?;
+    gated.registry_front.set(Weather::Slow);
+    let mut kubelet = gated.kubelet().await?;
+    let refused = pull(&mut kubelet, &tagged("app", "1"))
+        .await
+        .err()
+        .context("it was pulled")?;
+    assert_eq!(refused.reason, Reason::RegistryUnavailable, "{refused}");
+    assert!(
+        refused.message.contains("did not answer in time"),
+        "{refused}"
+    );
+    assert!(gated.tap.pulls()?.is_empty(), "something was pulled");
+    gated.registry_front.set(Weather::Fair);
+    wait_until("the registry to be quick again", async || {
+        Ok(pull(&mut kubelet, &tagged("app", "1")).await.ok())
+    })
+    .await?;
     Ok(())
 }
