@@ -284,6 +284,7 @@ impl Transport {
 }
 
 /// What an exchange did to the breaker of its host.
+#[derive(Debug, Clone, Copy)]
 enum Turn {
     Opened,
     Closed,
