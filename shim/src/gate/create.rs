@@ -24,7 +24,9 @@ const REMOVE: Duration = Duration::from_secs(10);
 /// What is remembered while containerd creates.
 #[derive(Debug)]
 pub(super) struct CreateTicket {
-    pub link: Link,
+    /// `None`: audit, forwarded as it came because no image could be judged.
+    pub link: Option<Link>,
+    pub generation: u64,
     pub namespace: Option<String>,
     /// Name of the tag record the reference stands for.
     pub record: Option<String>,
@@ -37,6 +39,8 @@ pub(super) struct CreateTicket {
 pub(super) struct Made<'a> {
     pub container: &'a str,
     pub link: &'a Link,
+    /// Of the policy that judged it.
+    pub generation: u64,
     pub image: &'a str,
     pub enforced: bool,
 }
@@ -112,19 +116,28 @@ impl Gate {
             } => {
                 self.record(&active, event, &outcome);
                 let ticket = CreateTicket {
-                    link,
+                    link: Some(link.clone()),
+                    generation: active.generation,
                     namespace: Some(sandbox.namespace),
                     record,
                     image: named.label().to_owned(),
                     enforced,
                 };
-                forward_image(&message, spec, ticket)
+                forward_image(&message, spec, &link, ticket)
             }
             Judged::Unchanged { active, outcome } => {
                 self.record(&active, event, &outcome);
+                let ticket = CreateTicket {
+                    link: None,
+                    generation: active.generation,
+                    namespace: Some(sandbox.namespace),
+                    record: None,
+                    image: named.label().to_owned(),
+                    enforced: false,
+                };
                 Before::Forward {
                     message,
-                    ticket: None,
+                    ticket: Some(Ticket(Box::new(ticket))),
                 }
             }
             Judged::Refused {
@@ -174,14 +187,23 @@ impl Gate {
             .message
             .as_ref()
             .and_then(|message| CreateContainerResponse::decode(message.as_ref()).ok());
-        let Some(created) = created.filter(|created| !created.container_id.is_empty()) else {
+        let created = created.filter(|created| !created.container_id.is_empty());
+        let Some(link) = &ticket.link else {
+            if let Some(created) = created {
+                let judged = &self.inner.judged;
+                judged.excuse(&created.container_id, ticket.generation);
+            }
+            return After::Pass;
+        };
+        let Some(created) = created else {
             return After::Refuse(refusal::failed(
                 "containerd answered CreateContainer without a container ID",
             ));
         };
         let made = Made {
             container: &created.container_id,
-            link: &ticket.link,
+            link,
+            generation: ticket.generation,
             image: &ticket.image,
             enforced: ticket.enforced,
         };
@@ -203,13 +225,18 @@ impl Gate {
         let Made {
             container,
             link,
+            generation,
             image,
             enforced,
         } = made;
         let mut other = false;
         let refusal = match self.compare_snapshot(container, link, deadline).await {
             Ok(Snapshot::Judged) => {
-                self.inner.judged.insert(container);
+                if enforced {
+                    self.inner.judged.insert(container);
+                } else {
+                    self.inner.judged.excuse(container, generation);
+                }
                 return Ok(());
             }
             Ok(Snapshot::Other { parent }) => {
@@ -231,6 +258,7 @@ impl Gate {
                 text = refusal.message,
                 "audit: the container would be removed"
             );
+            self.inner.judged.excuse(container, generation);
             return Ok(());
         }
         Err(Unconfirmed { refusal, other })
@@ -288,8 +316,8 @@ fn agrees(request: &CreateContainerRequest, sandbox: &Sandbox) -> Result<(), Ref
     }
 }
 
-fn forward_image(message: &Bytes, spec: &ImageSpec, ticket: CreateTicket) -> Before {
-    let id = ticket.link.config.to_string();
+fn forward_image(message: &Bytes, spec: &ImageSpec, link: &Link, ticket: CreateTicket) -> Before {
+    let id = link.config.to_string();
     let mut message = message.clone();
     let mut fields = Vec::new();
     if spec.image != id {

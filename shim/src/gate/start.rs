@@ -23,7 +23,12 @@ impl Gate {
             message,
             ticket: None,
         };
-        if self.inner.judged.contains(&request.container_id) {
+        let generation = self.inner.parts.policy.current().generation;
+        if self
+            .inner
+            .judged
+            .contains(&request.container_id, generation)
+        {
             return forward(message);
         }
         let container = match self
@@ -73,6 +78,7 @@ impl Gate {
                 let made = Made {
                     container: &container.id,
                     link: &link,
+                    generation: active.generation,
                     image: named.label(),
                     enforced,
                 };

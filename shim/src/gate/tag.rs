@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::judge::Subject;
 use super::judge_pull::PullVerdict;
 use super::{Gate, refusal};
-use crate::containerd::ImageRecord;
+use crate::containerd::{ContainerdError, ImageRecord};
 use crate::intercept::Refusal;
 use crate::store::{Resolution, ResolutionSource};
 
@@ -140,7 +140,9 @@ impl Gate {
             .image_record(&record, until)
             .await
             .map_err(|error| refusal::containerd(&error))?;
-        let in_place = current.is_some_and(|current| current.target == digest);
+        let in_place = current
+            .as_ref()
+            .is_some_and(|current| current.target == digest);
         if !in_place {
             self.inner
                 .tags
@@ -161,10 +163,16 @@ impl Gate {
                     "containerd has no record {pulled} after pulling it, try again"
                 ))
             })?;
-            containerd
-                .point_record(&record, &like, deadline)
-                .await
-                .map_err(|error| refusal::containerd(&error))?
+            match containerd.point_record(&record, &like, deadline).await {
+                Ok(previous) => previous,
+                Err(error) => {
+                    if matches!(error, ContainerdError::Timeout { .. }) {
+                        // Perhaps it was done all the same.
+                        self.put_back(&record, current.as_ref()).await;
+                    }
+                    return Err(refusal::containerd(&error));
+                }
+            }
         };
         if self.shown(&record, &image, deadline).await {
             self.inner.tags.expect(&record, subject.namespace());
