@@ -30,8 +30,11 @@ impl Memo {
         if let Some(found) = self.recall(&key) {
             return found;
         }
-        // Not under the lock: a large collection must not hold up decisions on others.
+        // Not under the lock: a large collection must not hold up decisions on others, nor push them out.
         let verified = Arc::new(verify(trust, evidence));
+        if weigh(&verified) > WEIGHT {
+            return verified;
+        }
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if !entries.iter().any(|(other, _)| *other == key) {
             entries.push_back((key, Arc::clone(&verified)));

@@ -7,7 +7,7 @@ use portcullis_policy::model::{NotaryRequirement, Requirement, Rule, TagRule};
 
 use super::text;
 use super::{Asked, DenialReason, Finding};
-use crate::compile::CompiledPolicy;
+use crate::compile::{CompiledPolicy, needs};
 use crate::evidence::{Evidence, NotaryEvidence, OriginSource};
 use crate::notary::{KeyError, NotaryError, Signatory, Signer, Subject};
 use crate::time::Timestamp;
@@ -67,22 +67,26 @@ impl Judge<'_> {
         if self.rule.tags != TagRule::Signed || self.asked.reference.digest().is_some() {
             return None;
         }
+        // Only what is gathered: a signature of a branch that cannot hold would be lacking for ever.
         let mut signatures = Vec::new();
-        self.rule.requirement.walk(&mut |requirement| {
-            if let Requirement::Notary(_) = requirement {
-                signatures.push(self.requirement(requirement, ""));
-            }
-        });
-        let mut reason = DenialReason::NotSatisfied;
+        needs(&self.rule.requirement, &mut signatures, &mut false);
+        let mut lacking = None;
         for signature in signatures {
-            match signature {
+            match self.notary(signature, "") {
                 Outcome::Holds(_) => return None,
-                Outcome::Fails(failure) if failure.lacks_evidence() => reason = failure.reason,
+                Outcome::Fails(failure) if failure.lacks_evidence() => lacking = Some(failure),
                 Outcome::Fails(_) => {}
             }
         }
+        if let Some(lacking) = lacking {
+            let what = format!(
+                "{by} accepts signed tags and digests alone, and {}",
+                lacking.what
+            );
+            return Some(Failure { what, ..lacking });
+        }
         Some(Failure {
-            reason,
+            reason: DenialReason::NotSatisfied,
             what: format!(
                 "{by} accepts signed tags and digests alone, and no signature binds this tag"
             ),

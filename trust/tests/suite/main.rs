@@ -5,6 +5,7 @@ mod compile_keys;
 mod decide_matching;
 mod decide_requirements;
 mod laws;
+mod notary_delegates;
 mod notary_good;
 mod notary_keys;
 mod notary_limits;
