@@ -204,7 +204,27 @@ fn compile_notary(
                 format!("the pin for {gun} is not a TUF key id: expected 64 hex digits"),
             );
         }
+        if !is_repository(gun) {
+            refuse(
+                &notary.span,
+                format!(
+                    "the pin for {gun} would never be used: write the repository in full, such as `docker.io/library/nginx`, \
+                     or a prefix of one that includes `/`, and `*`"
+                ),
+            );
+        }
     }
+}
+
+/// Whether a pin of this name can be one for a normalised repository. One that silently never matched would leave its
+/// repository to trust on first use.
+fn is_repository(name: &str) -> bool {
+    let example = match name.strip_suffix('*') {
+        Some("") => return true,
+        Some(prefix) => format!("{prefix}x/x"),
+        None => name.to_owned(),
+    };
+    ImageReference::parse(&example).is_ok_and(|reference| reference.repository() == example)
 }
 
 /// Whether some evidence could satisfy `requirement`.

@@ -372,7 +372,8 @@ impl Judge<'_> {
     }
 }
 
-/// Several failures as one: if one of them cannot be mended by gathering, only those count.
+/// Several failures as one: if one of them cannot be mended by gathering, only those count. The advice is that of the one
+/// that is hardest to mend: signing an image helps nobody whose policy denies it.
 pub(super) fn merge(mut failures: Vec<Failure>, between: &str) -> Option<Failure> {
     if failures.iter().any(|one| !one.lacks_evidence()) {
         failures.retain(|one| !one.lacks_evidence());
@@ -381,8 +382,12 @@ pub(super) fn merge(mut failures: Vec<Failure>, between: &str) -> Option<Failure
     let what = what.join(between);
     failures
         .into_iter()
-        .next()
-        .map(|first| Failure { what, ..first })
+        .min_by_key(|one| match one.reason {
+            DenialReason::Denied => 0,
+            DenialReason::Unsupported => 1,
+            _ => 2,
+        })
+        .map(|hardest| Failure { what, ..hardest })
 }
 
 /// `alice (key 3f…, targets/alice)`, or the role alone with its keys where no signer is pinned.

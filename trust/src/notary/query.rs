@@ -49,6 +49,23 @@ pub struct Signatory {
 }
 
 impl VerifiedCollection {
+    /// One with so many tags in `targets`.
+    #[cfg(test)]
+    pub(crate) fn with_tags(count: usize) -> Self {
+        let targets = (0..count).map(|tag| (tag.to_string(), None)).collect();
+        let role = TargetsRole {
+            targets,
+            listed: Vec::new(),
+            signed: Vec::new(),
+        };
+        Self {
+            gun: String::new(),
+            gathered_at: Timestamp(0),
+            roles: [("targets".to_owned(), role)].into(),
+            unusable: BTreeMap::new(),
+        }
+    }
+
     /// The collection's name.
     pub fn gun(&self) -> &str {
         &self.gun

@@ -4,6 +4,7 @@ mod common;
 mod compile_keys;
 mod decide_matching;
 mod decide_requirements;
+mod decide_texts;
 mod laws;
 mod notary_delegates;
 mod notary_good;
