@@ -221,6 +221,19 @@ fn a_key_named_twice_in_a_role_counts_once() {
 }
 
 #[test]
+fn a_key_named_without_end_in_a_role_is_one_key() {
+    let a = Key::new("test-a");
+    let files = Publication::delegated(&[&a; 1000], 1, &[""], &[&a]).files();
+    let collection = collection(&files);
+    let key = key("test-a.crt");
+    let alice = Signer {
+        name: "alice",
+        key: &key,
+    };
+    assert!(collection.signed("v1.0", &digest_of("v1.0"), alice).is_ok());
+}
+
+#[test]
 fn endless_delegations_of_the_owner_are_refused() {
     let a = Key::new("test-a");
     let names: Vec<String> = (0..129).map(|number| format!("d{number}")).collect();
