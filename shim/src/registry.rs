@@ -20,6 +20,7 @@ mod duration;
 pub(crate) mod fetch;
 mod files;
 mod hosts;
+mod limits;
 mod manifest;
 mod question;
 mod retry_after;
@@ -179,6 +180,11 @@ impl Registry {
     /// Requests sent since the start: token requests, redirects and those of a notary client sharing this one too.
     pub fn requests_sent(&self) -> u64 {
         self.inner.fetcher.requests_sent()
+    }
+
+    /// Hosts that failed repeatedly and are left alone until they answer again, those of a notary client included.
+    pub fn open_circuits(&self) -> Vec<String> {
+        self.inner.fetcher.open_circuits()
     }
 
     /// What sends requests, for the notary client.

@@ -115,7 +115,10 @@ fn render_rule(rule: &ExplainedRule, style: Style) -> String {
             pairs.add("tags", "only signed tags, or digests");
         }
         TagRule::Immutable => {
-            pairs.add("tags", "the first digest seen for a tag stays");
+            pairs.add(
+                "tags",
+                "refused: this version cannot hold a tag to its first digest",
+            );
         }
     }
     if rule.mode == Mode::Audit {
