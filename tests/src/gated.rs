@@ -62,6 +62,7 @@ impl Gated {
             notary: Vec::new(),
             mode: "enforce",
             budget: "10s",
+            providers: None,
             bootstrap: vec![format!("{name}@{}", node.pause.digest())],
         };
         let shim = Shim::new(&node.subdir("shim")?, settings)?;

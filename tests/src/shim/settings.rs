@@ -20,6 +20,8 @@ pub struct Settings {
     pub mode: &'static str,
     /// `budget`, such as `5s`.
     pub budget: &'static str,
+    /// A kubelet's credential providers: their configuration, and the directory of their programs.
+    pub providers: Option<(PathBuf, PathBuf)>,
     /// `NAME@DIGEST` of the bootstrap list, allowed in every namespace.
     pub bootstrap: Vec<String>,
 }
@@ -36,6 +38,14 @@ impl Settings {
             self.certs_dir.display(),
             self.containerd_config.display(),
         );
+        if let Some((config, programs)) = &self.providers {
+            let _ = writeln!(
+                text,
+                "  credentials: {{credentialProviders: {{config: \"{}\", binDir: \"{}\"}}}}",
+                config.display(),
+                programs.display()
+            );
+        }
         if !self.notary.is_empty() {
             text.push_str("notary:\n");
         }
