@@ -59,10 +59,11 @@ impl Gated {
             upstream: tap.socket().to_owned(),
             certs_dir,
             containerd_config,
+            docker_config: None,
+            providers: None,
             notary: Vec::new(),
             mode: "enforce",
             budget: "10s",
-            providers: None,
             bootstrap: vec![format!("{name}@{}", node.pause.digest())],
         };
         let shim = Shim::new(&node.subdir("shim")?, settings)?;

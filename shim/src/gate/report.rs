@@ -164,6 +164,9 @@ impl Gate {
                 "the clock is behind the last time recorded ({last}); set it, or reset the record"
             ));
         }
+        alarms.extend(parts.registry.open_circuits().into_iter().map(|host| {
+            format!("{host} failed repeatedly and has not answered since; it is asked by one request every 30 s")
+        }));
         let counters = BTreeMap::from([(
             "registryRequests".to_owned(),
             parts.registry.requests_sent(),
