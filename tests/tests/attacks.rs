@@ -1,5 +1,7 @@
 //! Ways past the gate. Each must end with containerd never having heard of the image, or with no container of it.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use anyhow::{Context, Result};
 use k8s_cri::v1::{ImageSpec, Mount};
 use portcullis_tests::containerd::Generation;
@@ -8,7 +10,7 @@ use portcullis_tests::gated::{Gated, SIGNER};
 use portcullis_tests::image::Recipe;
 use portcullis_tests::kubelet::{Kubelet, Pod, PullPolicy, Reason};
 use portcullis_tests::node::{HOST, pinned, tagged};
-use portcullis_tests::policy::namespace_policy;
+use portcullis_tests::policy::{Demand, namespace_policy};
 use portcullis_tests::skip::generations;
 use portcullis_tests::tap::CREATE_CONTAINER;
 use tonic::Code;
@@ -135,6 +137,51 @@ async fn a_reference_that_no_rule_matches_causes_no_request() -> Result<()> {
     }
     assert_eq!(gated.outside_connections(), before);
     assert!(gated.tap.pulls()?.is_empty());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn credentials_are_fetched_only_where_a_rule_governs() -> Result<()> {
+    let mut gated = Gated::prepare(Generation::One).await?;
+    let programs = gated.node.subdir("providers")?;
+    let asked = programs.join("asked");
+    let program = programs.join("provider");
+    // A real one asks the cloud it is in.
+    std::fs::write(
+        &program,
+        format!("#!/bin/sh\necho asked >> {}\nexit 1\n", asked.display()),
+    )?;
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))?;
+    let config = programs.join("config.yaml");
+    std::fs::write(
+        &config,
+        format!(
+            "apiVersion: kubelet.config.k8s.io/v1\nkind: CredentialProviderConfig\nproviders:\n- name: provider\n  \
+             matchImages: [\"{HOST}\"]\n  defaultCacheDuration: 0s\n  apiVersion: credentialprovider.kubelet.k8s.io/v1\n"
+        ),
+    )?;
+    gated
+        .shim
+        .configure(|settings| settings.providers = Some((config, programs)))?;
+    gated.start(&namespace_policy(
+        "shop",
+        &[(&format!("{HOST}/shop/*"), Demand::Allow)],
+    ))?;
+    gated.push("shop/app", "1", "governed").await?;
+    gated.push("other/app", "1", "other").await?;
+    let mut kubelet = gated.kubelet().await?;
+    for (namespace, reference) in [
+        ("shop", tagged("other/app", "1")),
+        ("stranger", tagged("shop/app", "1")),
+    ] {
+        let refused = kubelet.run_pod(&Pod::new(namespace, &reference)).await;
+        assert!(refused.is_err());
+        assert!(!asked.exists(), "asked for {reference} in {namespace}");
+    }
+    // It is asked where a rule governs, or the test would show nothing.
+    let governed = Pod::new("shop", &tagged("shop/app", "1"));
+    let _ = kubelet.run_pod(&governed).await;
+    assert!(asked.exists());
     Ok(())
 }
 

@@ -66,6 +66,36 @@ async fn audit_breaks_no_pod_while_the_gate_reaches_neither_registry_nor_notary(
     Ok(())
 }
 
+/// Connections to a silent registry that one pull costs.
+async fn connections_of_a_pull(mode: &'static str) -> Result<u64> {
+    let mut gated = Gated::prepare(Generation::One).await?;
+    gated.shim.configure(|settings| {
+        settings.mode = mode;
+        settings.budget = "2s";
+    })?;
+    gated.start(&namespace_policy(
+        "shop",
+        &[(&format!("{HOST}/shop/*"), Demand::Allow)],
+    ))?;
+    gated.push("shop/app", "1", "late").await?;
+    gated.registry_front.set(Weather::Silent);
+    let mut kubelet = gated.kubelet().await?;
+    let pod = Pod::new("shop", &tagged("shop/app", "1"));
+    let sandbox = kubelet.run_sandbox(&pod).await?;
+    let before = gated.registry_front.connections();
+    let pulled = kubelet.ensure_image(&pod, &sandbox.config).await;
+    assert_eq!(pulled.is_ok(), mode == "audit");
+    Ok(gated.registry_front.connections() - before)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pull_in_audit_spends_its_budget_once() -> Result<()> {
+    // The judgement uses it up; asking again for a digest to pull by would spend a second one.
+    let judged = connections_of_a_pull("enforce").await?;
+    assert_eq!(connections_of_a_pull("audit").await?, judged);
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn audit_breaks_no_pod_while_containerds_own_api_fails() -> Result<()> {
     for generation in generations("audit_breaks_no_pod_while_containerds_own_api_fails")? {
