@@ -1,7 +1,7 @@
 //! The registry, reached exactly as containerd reaches it (DESIGN §6).
 //!
-//! A request goes to the hosts that containerd would ask, in its order ([`hosts`]), each with authentication
-//! and redirects ([`fetch`]) over exchanges that are bounded in every way ([`transport`]). No answer is cached and none
+//! A request goes to the hosts that containerd would ask, in its order (`hosts`), each with authentication
+//! and redirects (`fetch`) over exchanges that are bounded in every way (`transport`). No answer is cached and none
 //! shared between callers: that is the gate's part, which knows namespaces and policies.
 //!
 //! Pull credentials go where containerd sends them: to every host that its configuration names for the registry, if
@@ -20,6 +20,7 @@ mod duration;
 pub(crate) mod fetch;
 mod files;
 mod hosts;
+mod limits;
 mod manifest;
 mod question;
 mod retry_after;
@@ -179,6 +180,11 @@ impl Registry {
     /// Requests sent since the start: token requests, redirects and those of a notary client sharing this one too.
     pub fn requests_sent(&self) -> u64 {
         self.inner.fetcher.requests_sent()
+    }
+
+    /// Hosts that failed repeatedly and are left alone until they answer again, those of a notary client included.
+    pub fn open_circuits(&self) -> Vec<String> {
+        self.inner.fetcher.open_circuits()
     }
 
     /// What sends requests, for the notary client.

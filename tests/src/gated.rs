@@ -59,6 +59,8 @@ impl Gated {
             upstream: tap.socket().to_owned(),
             certs_dir,
             containerd_config,
+            docker_config: None,
+            providers: None,
             notary: Vec::new(),
             mode: "enforce",
             budget: "10s",

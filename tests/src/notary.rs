@@ -9,10 +9,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::daemon::{Daemon, free_port, run};
 use crate::image::{Image, digest};
+use crate::liar::Tls;
+use crate::tokens::Guard;
 
 /// Passphrases of the client's keys: nothing here guards anything.
 const PASSPHRASES: [&str; 4] = [
@@ -33,25 +37,39 @@ pub struct Notary {
     server: Option<Daemon>,
     signer: Option<Daemon>,
     signers: BTreeMap<String, PathBuf>,
+    login: Option<&'static str>,
 }
 
 impl Notary {
-    /// Starts both in `dir`.
+    /// Starts both in `dir`, open to everyone.
     pub fn start(dir: &Path) -> Result<Self> {
+        Self::start_behind(dir, None, None)
+    }
+
+    /// Starts both in `dir`; the server wants tokens. `login` is the `user:password` of the client that signs.
+    pub fn start_with_tokens(dir: &Path, guard: &Guard, login: &'static str) -> Result<Self> {
+        Self::start_behind(dir, Some(guard), Some(login))
+    }
+
+    fn start_behind(
+        dir: &Path,
+        guard: Option<&Guard>,
+        login: Option<&'static str>,
+    ) -> Result<Self> {
         fs::create_dir_all(dir.join("client"))?;
         tls::make(dir)?;
         let mut last = None;
         // Another process may take a port between the look and the use.
         for _ in 0..3 {
-            match Self::launch(dir) {
-                Ok(notary) => return Ok(notary),
+            match Self::launch(dir, guard) {
+                Ok(notary) => return Ok(Self { login, ..notary }),
                 Err(error) => last = Some(error),
             }
         }
         Err(last.unwrap_or_else(|| anyhow::anyhow!("notary did not start")))
     }
 
-    fn launch(dir: &Path) -> Result<Self> {
+    fn launch(dir: &Path, guard: Option<&Guard>) -> Result<Self> {
         let (port, signer_port) = (free_port()?, free_port()?);
         write_json(
             &dir.join("signer.json"),
@@ -63,9 +81,7 @@ impl Notary {
                 "logging": {"level": "info"}, "storage": {"backend": "memory"},
             }),
         )?;
-        write_json(
-            &dir.join("server.json"),
-            &json!({
+        let mut server = json!({
                 "server": {
                     "http_addr": format!("127.0.0.1:{port}"),
                     "tls_cert_file": "server.crt", "tls_key_file": "server.key",
@@ -76,8 +92,11 @@ impl Notary {
                     "tls_client_cert": "server.crt", "tls_client_key": "server.key",
                 },
                 "logging": {"level": "info"}, "storage": {"backend": "memory"},
-            }),
-        )?;
+        });
+        if let Some(guard) = guard {
+            server["auth"] = json!({"type": "token", "options": guard.options()});
+        }
+        write_json(&dir.join("server.json"), &server)?;
         write_json(
             &dir.join("client.json"),
             &json!({
@@ -95,6 +114,7 @@ impl Notary {
             server: Some(server),
             signer: Some(signer),
             signers: BTreeMap::new(),
+            login: None,
         })
     }
 
@@ -119,6 +139,15 @@ impl Notary {
         self.dir.join("ca.crt")
     }
 
+    /// What a front before the server shows and believes.
+    pub fn front_tls(&self) -> Tls {
+        Tls {
+            certificate: self.dir.join("server.crt"),
+            key: self.dir.join("server.key"),
+            ca: Some(self.ca()),
+        }
+    }
+
     /// Stops both for good.
     pub fn stop(&mut self) -> Result<()> {
         for mut daemon in [self.server.take(), self.signer.take()]
@@ -136,6 +165,9 @@ impl Notary {
         command.args(arguments);
         for name in PASSPHRASES {
             command.env(name, "passphrase");
+        }
+        if let Some(login) = self.login {
+            command.env("NOTARY_AUTH", STANDARD.encode(login));
         }
         run(&mut command)
     }
@@ -219,6 +251,25 @@ impl Notary {
     /// The signer's public key, PEM.
     pub fn public_key(&self, signer: &str) -> Result<String> {
         tls::public_key(&self.dir.join(format!("signer-{signer}.key")))
+    }
+
+    /// What the client has fetched of `gun`: role and file.
+    pub fn published(&self, gun: &str) -> Result<BTreeMap<String, Vec<u8>>> {
+        self.client(&["list", gun])?;
+        let dir = self.dir.join("client/tuf").join(gun).join("metadata");
+        let mut files = BTreeMap::new();
+        for role in [
+            "root",
+            "timestamp",
+            "snapshot",
+            "targets",
+            "targets/releases",
+        ] {
+            let path = dir.join(format!("{role}.json"));
+            let bytes = fs::read(&path).with_context(|| format!("no {role} of {gun}"))?;
+            files.insert(role.to_owned(), bytes);
+        }
+        Ok(files)
     }
 
     /// TUF key id of the root key of `gun`: what a node pins.

@@ -1,5 +1,6 @@
 //! A real registry (`docker-registry serve`) on loopback, and what is pushed to it.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,36 +13,54 @@ use http::{Method, Request, Uri, header};
 use crate::daemon::{Daemon, free_port, run};
 use crate::http::{request, send, success};
 use crate::image::{Blob, Image, MANIFEST};
+use crate::tokens::Guard;
+
+/// Who is let in.
+#[derive(Debug)]
+enum Door {
+    Open,
+    Password { user: String, password: String },
+    Tokens(Guard),
+}
 
 /// The registry. Its storage outlives a stop.
 #[derive(Debug)]
 pub struct Registry {
     dir: PathBuf,
     port: u16,
-    login: Option<(String, String)>,
+    door: Door,
     daemon: Option<Daemon>,
 }
 
 impl Registry {
     /// Starts one in `dir`, open to everyone.
     pub fn start(dir: &Path) -> Result<Self> {
-        Self::start_with(dir, None)
+        Self::start_with(dir, Door::Open)
     }
 
     /// Starts one in `dir` that asks for a user name and a password.
     pub fn start_private(dir: &Path, user: &str, password: &str) -> Result<Self> {
-        Self::start_with(dir, Some((user.to_owned(), password.to_owned())))
+        let door = Door::Password {
+            user: user.to_owned(),
+            password: password.to_owned(),
+        };
+        Self::start_with(dir, door)
     }
 
-    fn start_with(dir: &Path, login: Option<(String, String)>) -> Result<Self> {
+    /// Starts one in `dir` that asks for a token.
+    pub fn start_with_tokens(dir: &Path, guard: Guard) -> Result<Self> {
+        Self::start_with(dir, Door::Tokens(guard))
+    }
+
+    fn start_with(dir: &Path, door: Door) -> Result<Self> {
         fs::create_dir_all(dir)?;
-        if let Some((user, password)) = &login {
+        if let Door::Password { user, password } = &door {
             write_htpasswd(&dir.join("htpasswd"), user, password)?;
         }
         let mut registry = Self {
             dir: dir.to_owned(),
             port: free_port()?,
-            login,
+            door,
             daemon: None,
         };
         // Another process may take the port between the look and the use.
@@ -63,13 +82,14 @@ impl Registry {
     /// Starts it again with the same storage and port.
     pub fn restart(&mut self) -> Result<()> {
         self.stop()?;
-        let auth = if self.login.is_some() {
-            format!(
+        let auth = match &self.door {
+            Door::Open => String::new(),
+            Door::Password { .. } => format!(
                 "auth:\n  htpasswd:\n    realm: private\n    path: {}\n",
                 self.dir.join("htpasswd").display()
-            )
-        } else {
-            String::new()
+            ),
+            // JSON is YAML.
+            Door::Tokens(guard) => format!("auth:\n  token: {}\n", guard.options()),
         };
         let config = self.dir.join("config.yml");
         fs::write(
@@ -100,13 +120,24 @@ impl Registry {
     }
 
     fn authorise(&self, mut request: Request<Bytes>) -> Result<Request<Bytes>> {
-        if let Some((user, password)) = &self.login {
-            let token =
-                base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
-            request
-                .headers_mut()
-                .insert(header::AUTHORIZATION, format!("Basic {token}").parse()?);
-        }
+        let value = match &self.door {
+            Door::Open => return Ok(request),
+            Door::Password { user, password } => {
+                let token =
+                    base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+                format!("Basic {token}")
+            }
+            Door::Tokens(guard) => {
+                let path = request.uri().path().trim_start_matches("/v2/");
+                let end = path.find("/blobs/").or_else(|| path.find("/manifests/"));
+                let repository = path.get(..end.unwrap_or(path.len())).unwrap_or_default();
+                let scope = format!("repository:{repository}:pull,push");
+                format!("Bearer {}", guard.token(&[scope])?)
+            }
+        };
+        request
+            .headers_mut()
+            .insert(header::AUTHORIZATION, value.parse()?);
         Ok(request)
     }
 
@@ -214,5 +245,20 @@ pub fn map_host(certs_dir: &Path, host: &str, port: u16) -> Result<()> {
             "server = \"http://127.0.0.1:{port}\"\n\n[host.\"http://127.0.0.1:{port}\"]\n  capabilities = [\"pull\", \"resolve\"]\n"
         ),
     )?;
+    Ok(())
+}
+
+/// Writes `hosts.toml` with mirrors that are asked in this order before the server.
+pub fn map_mirrors(certs_dir: &Path, host: &str, mirrors: &[u16], server: u16) -> Result<()> {
+    let dir = certs_dir.join(host);
+    fs::create_dir_all(&dir)?;
+    let mut text = format!("server = \"http://127.0.0.1:{server}\"\n");
+    for port in mirrors {
+        let _ = write!(
+            text,
+            "\n[host.\"http://127.0.0.1:{port}\"]\n  capabilities = [\"pull\", \"resolve\"]\n"
+        );
+    }
+    fs::write(dir.join("hosts.toml"), text)?;
     Ok(())
 }

@@ -3,9 +3,10 @@
 mod settings;
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -277,6 +278,18 @@ impl Shim {
                 String::from_utf8_lossy(&output.stderr)
             )
         })
+    }
+
+    /// What `/metrics` of the admin socket says.
+    pub fn metrics(&self) -> Result<String> {
+        let mut socket = UnixStream::connect(self.dir.join("admin.sock"))?;
+        socket.write_all(b"GET /metrics HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n")?;
+        let mut text = String::new();
+        socket.read_to_string(&mut text)?;
+        if !text.starts_with("HTTP/1.1 200") {
+            bail!("no metrics: {text}");
+        }
+        Ok(text)
     }
 
     /// The generation of the policy in force.

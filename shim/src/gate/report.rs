@@ -51,18 +51,14 @@ impl Gate {
                 };
             }
         };
-        let auth = self
-            .inner
-            .parts
-            .registry
-            .node_auth(&reference, self.deadline())
-            .await;
+        let deadline = self.deadline();
         let subject = Subject {
             active,
             namespace: question.namespace.clone(),
             reference,
         };
-        match self.judge_pull(&subject, &auth).await {
+        let auth = self.node_auth(&subject, deadline).await;
+        match self.judge_pull(&subject, &auth, deadline).await {
             PullVerdict::Allow {
                 digest, decision, ..
             } => CheckReport::of(question, Some(digest), &decision),
@@ -168,6 +164,9 @@ impl Gate {
                 "the clock is behind the last time recorded ({last}); set it, or reset the record"
             ));
         }
+        alarms.extend(parts.registry.open_circuits().into_iter().map(|host| {
+            format!("{host} failed repeatedly and has not answered since; it is asked by one request every 30 s")
+        }));
         let counters = BTreeMap::from([(
             "registryRequests".to_owned(),
             parts.registry.requests_sent(),

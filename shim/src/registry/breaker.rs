@@ -63,6 +63,12 @@ impl Breaker {
         }
     }
 
+    /// Whether the host failed so often that it is left alone, or asked by one request at a time. It lasts until a
+    /// request succeeds.
+    pub(crate) fn is_open(&self) -> bool {
+        !matches!(*self.lock(), State::Closed { .. })
+    }
+
     /// Whether nothing is remembered about the host.
     pub(crate) fn is_untouched(&self) -> bool {
         *self.lock() == State::Closed { failures: 0 }
@@ -75,17 +81,19 @@ impl Breaker {
 }
 
 impl Pass<'_> {
-    /// The host answered.
-    pub(crate) fn succeeded(mut self) {
+    /// The host answered. Whether that closed the breaker.
+    pub(crate) fn succeeded(mut self) -> bool {
         self.spent = true;
-        *self.breaker.lock() = State::Closed { failures: 0 };
+        let before = std::mem::replace(&mut *self.breaker.lock(), State::Closed { failures: 0 });
+        !matches!(before, State::Closed { .. })
     }
 
-    /// The host failed: no connection, no answer in time, or a 5xx.
-    pub(crate) fn failed(mut self) {
+    /// The host failed: no connection, no answer in time, or a 5xx. Whether that opened the breaker.
+    pub(crate) fn failed(mut self) -> bool {
         self.spent = true;
         let mut state = self.breaker.lock();
-        *state = match *state {
+        let before = *state;
+        *state = match before {
             State::Closed { failures } if failures.saturating_add(1) < THRESHOLD => State::Closed {
                 failures: failures.saturating_add(1),
             },
@@ -97,6 +105,7 @@ impl Pass<'_> {
                 until: Instant::now() + PAUSE,
             },
         };
+        matches!(before, State::Closed { .. }) && matches!(*state, State::Open { .. })
     }
 }
 
@@ -149,6 +158,25 @@ mod tests {
         tokio::time::advance(PAUSE).await;
         breaker.enter().unwrap().succeeded();
         assert!(breaker.is_untouched());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn opening_and_closing_are_each_told_once_and_between_them_it_counts_as_open() {
+        let breaker = Breaker::default();
+        for _ in 1..THRESHOLD {
+            assert!(!breaker.enter().unwrap().failed());
+        }
+        let straggler = breaker.enter().unwrap();
+        assert!(!breaker.is_open());
+        assert!(breaker.enter().unwrap().failed());
+        assert!(!straggler.failed());
+        tokio::time::advance(PAUSE).await;
+        assert!(breaker.is_open(), "nobody has seen the host answer");
+        assert!(!breaker.enter().unwrap().failed());
+        tokio::time::advance(PAUSE).await;
+        assert!(breaker.enter().unwrap().succeeded());
+        assert!(!breaker.is_open());
+        assert!(!breaker.enter().unwrap().succeeded());
     }
 
     #[tokio::test(start_paused = true)]

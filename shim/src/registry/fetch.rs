@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::auth::{self, Auth};
 use super::challenge::{self, Challenge};
 use super::error::{RemoteError, cause};
+use super::limits::Limits;
 use super::proxy::ProxyConfig;
 use super::tls::TlsSettings;
 use super::token::{self, TokenCache, TokenKey, TokenOrder, TokenRequest};
@@ -63,6 +64,7 @@ pub(crate) struct Fetch<'a> {
 pub(crate) struct Fetcher {
     transport: Transport,
     tokens: TokenCache,
+    limits: Limits,
     plain: Mutex<HashMap<String, Instant>>,
 }
 
@@ -71,6 +73,7 @@ impl Fetcher {
         Self {
             transport: Transport::new(proxies),
             tokens: TokenCache::default(),
+            limits: Limits::default(),
             plain: Mutex::default(),
         }
     }
@@ -80,7 +83,12 @@ impl Fetcher {
         self.transport.sent()
     }
 
-    /// Fetches: the answer has status 200.
+    /// Hosts whose circuit breaker is open.
+    pub(crate) fn open_circuits(&self) -> Vec<String> {
+        self.transport.open_circuits()
+    }
+
+    /// Fetches: the answer has status 200. A host that limits the rate is not asked before the time it named.
     pub(crate) async fn fetch(&self, fetch: &Fetch<'_>) -> Result<Answer, RemoteError> {
         let host = fetch.url.authority.as_str();
         let auth = fetch.auth.shown_to(host);
@@ -89,6 +97,30 @@ impl Fetcher {
             scope: fetch.scope.to_owned(),
             credentials: auth.fingerprint(),
         };
+        let limited = (key.origin.clone(), key.credentials);
+        if let Some(wait) = self.limits.wait(&limited) {
+            return Err(RemoteError::RateLimited {
+                host: host.to_owned(),
+                retry_after: Some(wait),
+            });
+        }
+        let result = self.authenticated(fetch, auth, key).await;
+        if let Err(RemoteError::RateLimited {
+            retry_after: Some(wait),
+            ..
+        }) = &result
+        {
+            self.limits.remember(limited, *wait);
+        }
+        result
+    }
+
+    async fn authenticated(
+        &self,
+        fetch: &Fetch<'_>,
+        auth: &Auth,
+        key: TokenKey,
+    ) -> Result<Answer, RemoteError> {
         let mut authorization = self.tokens.get(&key);
         let mut answered = false;
         loop {
@@ -99,6 +131,9 @@ impl Fetcher {
             let challenged = matches!(error, RemoteError::Unauthorized { .. });
             // A challenge is answered once, and only to the host that was asked.
             if !challenged || answered || at.authority != fetch.url.authority {
+                if challenged {
+                    self.tokens.remove(&key);
+                }
                 return Err(error);
             }
             answered = true;

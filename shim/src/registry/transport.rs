@@ -112,6 +112,18 @@ impl Transport {
         self.sent.load(Ordering::Relaxed)
     }
 
+    /// Hosts whose circuit breaker is open, sorted.
+    pub(crate) fn open_circuits(&self) -> Vec<String> {
+        let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open: Vec<String> = hosts
+            .iter()
+            .filter(|(_, state)| state.breaker.is_open())
+            .map(|(host, _)| host.clone())
+            .collect();
+        open.sort_unstable();
+        open
+    }
+
     /// Sends one request and reads its answer. Every status is an answer; errors are what kept one from coming.
     pub(crate) async fn exchange(&self, exchange: Exchange<'_>) -> Result<Answer, RemoteError> {
         let host = exchange.url.authority.clone();
@@ -135,7 +147,7 @@ impl Transport {
             Ok(result) => result,
             Err(_elapsed) => Err(timeout()),
         };
-        judge(pass, &result, fair);
+        tell(&host, judge(pass, &result, fair));
         result
     }
 
@@ -271,16 +283,44 @@ impl Transport {
     }
 }
 
+/// What an exchange did to the breaker of its host.
+#[derive(Debug, Clone, Copy)]
+enum Turn {
+    Opened,
+    Closed,
+    Unchanged,
+}
+
 /// What an outcome says about the health of the host.
-fn judge(pass: Pass<'_>, result: &Result<Answer, RemoteError>, fair: bool) {
-    match result {
-        Ok(answer) if answer.status.is_server_error() => pass.failed(),
-        Err(RemoteError::Unreachable { cause, .. }) if *cause == cause::NOT_TLS => {
-            pass.succeeded();
+fn judge(pass: Pass<'_>, result: &Result<Answer, RemoteError>, fair: bool) -> Turn {
+    let failed = match result {
+        Ok(answer) => answer.status.is_server_error(),
+        Err(RemoteError::Unreachable { cause, .. }) => *cause != cause::NOT_TLS,
+        Err(RemoteError::Timeout { .. }) if !fair => return Turn::Unchanged,
+        Err(RemoteError::Timeout { .. }) => true,
+        Err(_) => false,
+    };
+    if failed {
+        if pass.failed() {
+            Turn::Opened
+        } else {
+            Turn::Unchanged
         }
-        Err(RemoteError::Timeout { .. }) if !fair => drop(pass),
-        Err(RemoteError::Unreachable { .. } | RemoteError::Timeout { .. }) => pass.failed(),
-        Ok(_) | Err(_) => pass.succeeded(),
+    } else if pass.succeeded() {
+        Turn::Closed
+    } else {
+        Turn::Unchanged
+    }
+}
+
+fn tell(host: &str, turn: Turn) {
+    match turn {
+        Turn::Opened => tracing::warn!(
+            host,
+            "circuit breaker opened: the host failed repeatedly and is not asked for a while"
+        ),
+        Turn::Closed => tracing::info!(host, "circuit breaker closed: the host answers again"),
+        Turn::Unchanged => {}
     }
 }
 

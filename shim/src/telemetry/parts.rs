@@ -146,8 +146,19 @@ impl Metrics {
         }
     }
 
-    /// Adds the registry client's requests.
+    /// Adds the registry client's requests, and the hosts that it leaves alone.
     pub fn add_registry(&self, registry: Registry) {
+        let broken = registry.clone();
+        self.add_source(
+            "registry_circuit_open",
+            "1 for each registry or trust server that failed repeatedly and has not answered since",
+            Kind::Gauge,
+            "host",
+            move || {
+                let open = broken.open_circuits().into_iter();
+                open.map(|label| Sample { label, value: 1 }).collect()
+            },
+        );
         self.add_source(
             "registry_requests",
             "Requests sent to registries",

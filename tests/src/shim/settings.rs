@@ -14,6 +14,10 @@ pub struct Settings {
     pub certs_dir: PathBuf,
     /// containerd's configuration, for the sandbox image.
     pub containerd_config: PathBuf,
+    /// `registry.credentials.dockerConfig`.
+    pub docker_config: Option<PathBuf>,
+    /// `registry.credentials.credentialProviders`: configuration and directory of the programs.
+    pub providers: Option<(PathBuf, PathBuf)>,
     /// Notary servers.
     pub notary: Vec<NotaryServer>,
     /// `mode`: enforce or audit.
@@ -36,6 +40,19 @@ impl Settings {
             self.certs_dir.display(),
             self.containerd_config.display(),
         );
+        if self.docker_config.is_some() || self.providers.is_some() {
+            text.push_str("  credentials:\n");
+        }
+        if let Some(path) = &self.docker_config {
+            let _ = writeln!(text, "    dockerConfig: {}", path.display());
+        }
+        if let Some((config, programs)) = &self.providers {
+            let (config, programs) = (config.display(), programs.display());
+            let _ = writeln!(
+                text,
+                "    credentialProviders: {{config: {config}, binDir: {programs}}}"
+            );
+        }
         if !self.notary.is_empty() {
             text.push_str("notary:\n");
         }

@@ -57,11 +57,16 @@ impl Judge<'_> {
         }
     }
 
-    /// Where the rule wants signed tags, what is missing for this one: another branch may be enough for the requirement,
-    /// and the tag still needs a signature that binds it.
+    /// Where the rule asks something of tags, what is missing for this one. Signed: another branch may be enough for the
+    /// requirement, and the tag still needs a signature that binds it.
     fn tag_binding(&self, by: &str) -> Option<Failure> {
-        if self.rule.tags != TagRule::Signed || self.asked.reference.digest().is_some() {
+        if self.asked.reference.digest().is_some() {
             return None;
+        }
+        match self.rule.tags {
+            TagRule::Floating => return None,
+            TagRule::Signed => {}
+            TagRule::Immutable => return Some(unpinnable(by)),
         }
         // Only what is gathered: a signature of a branch that cannot hold would be lacking for ever.
         let mut signatures = Vec::new();
@@ -203,4 +208,15 @@ pub(super) fn merge(mut failures: Vec<Failure>, between: &str) -> Option<Failure
             _ => 2,
         })
         .map(|hardest| Failure { what, ..hardest })
+}
+
+/// Nothing remembers yet which digest a tag meant first, and a tag taken as floating would not be what the rule asks for.
+fn unpinnable(by: &str) -> Failure {
+    Failure {
+        reason: DenialReason::Unsupported,
+        what: format!(
+            "{by} has `tags: immutable`, and this version of portcullis cannot hold a tag to its first digest"
+        ),
+        advice: "Use the image by its digest".to_owned(),
+    }
 }
