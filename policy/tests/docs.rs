@@ -2,6 +2,9 @@
 
 mod common;
 
+use std::fs;
+use std::path::Path;
+
 use common::*;
 use portcullis_policy::bootstrap::Bootstrap;
 use portcullis_policy::load::{LoadOptions, SourceFile, load};
@@ -174,6 +177,39 @@ fn the_table_of_patterns_is_true() {
                 0,
                 "{pattern} on {image}"
             );
+        }
+    }
+}
+
+#[test]
+fn every_trap_named_has_its_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut sources = String::new();
+    for part in ["policy", "trust", "shim", "tests"] {
+        for folder in ["src", "tests"] {
+            read_sources(&root.join(part).join(folder), &mut sources);
+        }
+    }
+    let section = DOCS
+        .split("| in Portieris | here | test |")
+        .nth(1)
+        .and_then(|rest| rest.split("\n\n").next())
+        .unwrap();
+    let rows: Vec<&str> = section.lines().skip(2).collect();
+    assert!(rows.len() > 25, "found {}", rows.len());
+    for row in rows {
+        let test = row.rsplit('`').nth(1).unwrap();
+        assert!(sources.contains(&format!("fn {test}()")), "{test}");
+    }
+}
+
+fn read_sources(folder: &Path, out: &mut String) {
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read_sources(&path, out);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            out.push_str(&fs::read_to_string(path).unwrap());
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The decision: policy × evidence × clock, no I/O.
 
 mod evaluate;
+mod proof;
 mod text;
 
 use portcullis_policy::bootstrap::BootstrapImage;

@@ -6,12 +6,14 @@
 //! `targets` alone.
 
 mod canonical;
+mod certificate;
 mod error;
 mod keys;
 mod metadata;
 mod query;
 mod root;
 mod session;
+mod tuf_key;
 mod verify;
 
 use std::collections::BTreeMap;

@@ -3,20 +3,15 @@
 //! Two keys are the same if their *material* is: the algorithm and the key itself. A key id is a hash over one way of
 //! writing a key down, so that one key with two certificates has three ids, and must still count once.
 
-use aws_lc_rs::digest;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA256_ASN1, ECDSA_P521_SHA256_ASN1, ED25519,
     RSA_PSS_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
 };
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::pem::{PemObject as _, SectionKind};
 use x509_cert::Certificate;
 use x509_cert::der::asn1::{ObjectIdentifier, UintRef};
 use x509_cert::der::{Decode as _, Encode as _, Sequence};
 use x509_cert::spki::SubjectPublicKeyInfoRef;
-
-use super::canonical::Json;
 
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
@@ -24,9 +19,6 @@ const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const ED25519_OID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
-
-/// Certificates read from one key; real bundles hold 1 to 3.
-const MAX_CERTIFICATES: usize = 16;
 
 /// Why a public key cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +43,7 @@ pub enum KeyError {
 /// An algorithm with its parameters, as far as a key fixes them. The hash is SHA-256 whatever the curve: that is what
 /// Notary v1 signs with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Algorithm {
+pub(super) enum Algorithm {
     P256,
     P384,
     P521,
@@ -63,9 +55,9 @@ enum Algorithm {
 /// A public key by its material. Equal keys are the same key, however they were written down.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey {
-    algorithm: Algorithm,
+    pub(super) algorithm: Algorithm,
     /// Uncompressed point, DER `RSAPublicKey`, or the 32 bytes of an Ed25519 key.
-    bytes: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
 }
 
 #[derive(Sequence)]
@@ -198,106 +190,8 @@ impl PublicKey {
     }
 }
 
-/// A key as metadata lists it.
-#[derive(Debug, Clone)]
-pub(super) struct TufKey {
-    /// SHA-256 over its canonical form, 64 lower-case hex digits: recomputed, never read.
-    pub(super) id: String,
-    /// The key, unless this build cannot use it. Such a key counts for nothing, but does not spoil its neighbours.
-    pub(super) key: Result<PublicKey, KeyError>,
-    /// The certificates it came in, as far as they parse; empty for a bare key.
-    pub(super) certificates: Vec<Certificate>,
-}
-
-impl TufKey {
-    /// Reads an entry of a `keys` object. `None`: it is not of the form of one.
-    pub(super) fn read(entry: &Json) -> Option<Self> {
-        let keytype = entry.get("keytype")?.string()?;
-        let public = entry.get("keyval")?.get("public")?.string()?;
-        let bytes = STANDARD.decode(public).ok()?;
-        let (key, certificates) = match keytype {
-            "ecdsa" | "rsa" => (PublicKey::from_spki(&bytes), Vec::new()),
-            "ed25519" => (Self::ed25519(&bytes), Vec::new()),
-            "ecdsa-x509" | "rsa-x509" => {
-                let certificates = read_certificates(&bytes).unwrap_or_default();
-                let key = certificates
-                    .first()
-                    .ok_or(KeyError::Der)
-                    .and_then(PublicKey::from_certificate);
-                (key, certificates)
-            }
-            _ => (Err(KeyError::Unsupported), Vec::new()),
-        };
-        // A `rsa` key labelled `ecdsa` would have a second id.
-        let key = key.and_then(|key| {
-            let family = match key.algorithm {
-                Algorithm::P256 | Algorithm::P384 | Algorithm::P521 => "ecdsa",
-                Algorithm::Rsa => "rsa",
-                Algorithm::Ed25519 => "ed25519",
-            };
-            let labelled = keytype.strip_suffix("-x509").unwrap_or(keytype);
-            if labelled == family {
-                Ok(key)
-            } else {
-                Err(KeyError::Invalid)
-            }
-        });
-        Some(Self {
-            id: key_id(keytype, public),
-            key,
-            certificates,
-        })
-    }
-
-    /// Notary writes the 32 bytes without any DER around them.
-    fn ed25519(bytes: &[u8]) -> Result<PublicKey, KeyError> {
-        if bytes.len() != 32 {
-            return Err(KeyError::Invalid);
-        }
-        Ok(PublicKey {
-            algorithm: Algorithm::Ed25519,
-            bytes: bytes.to_vec(),
-        })
-    }
-}
-
-/// SHA-256 over the canonical `{keytype, keyval: {private: null, public}}`.
-fn key_id(keytype: &str, public: &str) -> String {
-    let object = |entries: Vec<(&str, Json)>| {
-        Json::Object(
-            entries
-                .into_iter()
-                .map(|(key, value)| (key.to_owned(), value))
-                .collect(),
-        )
-    };
-    let keyval = object(vec![
-        ("private", Json::Null),
-        ("public", Json::String(public.to_owned())),
-    ]);
-    let key = object(vec![
-        ("keytype", Json::String(keytype.to_owned())),
-        ("keyval", keyval),
-    ]);
-    hex::encode(digest::digest(&digest::SHA256, &key.canonical()))
-}
-
-fn read_certificates(pem: &[u8]) -> Option<Vec<Certificate>> {
-    let mut out = Vec::new();
-    for block in <(SectionKind, Vec<u8>)>::pem_slice_iter(pem) {
-        let (SectionKind::Certificate, der) = block.ok()? else {
-            return None;
-        };
-        if out.len() == MAX_CERTIFICATES {
-            return None;
-        }
-        out.push(Certificate::from_der(&der).ok()?);
-    }
-    Some(out)
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use aws_lc_rs::rand::SystemRandom;
     use aws_lc_rs::signature::{
         ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P521_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _,
@@ -306,7 +200,7 @@ mod tests {
     use super::*;
 
     /// DER around a point: `AlgorithmIdentifier` as hex, then the BIT STRING.
-    fn spki(algorithm: &str, point: &[u8]) -> Vec<u8> {
+    pub(in crate::notary) fn spki(algorithm: &str, point: &[u8]) -> Vec<u8> {
         let mut bits = vec![0x03];
         let length = |length: usize, out: &mut Vec<u8>| match u8::try_from(length).unwrap() {
             short @ 0..=127 => out.push(short),
@@ -322,7 +216,7 @@ mod tests {
         out
     }
 
-    const P256_ALGORITHM: &str = "301306072a8648ce3d020106082a8648ce3d030107";
+    pub(in crate::notary) const P256_ALGORITHM: &str = "301306072a8648ce3d020106082a8648ce3d030107";
     const P521_ALGORITHM: &str = "301006072a8648ce3d020106052b81040023";
 
     #[test]
@@ -370,29 +264,5 @@ mod tests {
             PublicKey::from_spki(&spki(P256_ALGORITHM, &off_curve)),
             Err(KeyError::Invalid)
         );
-    }
-
-    #[test]
-    fn a_key_under_the_label_of_another_type_does_not_count() {
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
-        let public = STANDARD.encode(spki(P256_ALGORITHM, pair.public_key().as_ref()));
-        let read = |keytype: &str| {
-            let text = format!(
-                r#"{{"keytype":"{keytype}","keyval":{{"private":null,"public":"{public}"}}}}"#
-            );
-            TufKey::read(&Json::parse(&text).unwrap()).unwrap()
-        };
-        assert!(read("ecdsa").key.is_ok());
-        assert_eq!(read("rsa").key, Err(KeyError::Invalid));
-        assert_eq!(read("dsa").key, Err(KeyError::Unsupported));
-        assert_ne!(read("ecdsa").id, read("rsa").id);
-    }
-
-    #[test]
-    fn a_bundle_without_a_certificate_has_no_key() {
-        assert_eq!(read_certificates(b"").map(|all| all.len()), Some(0));
-        let text = r#"{"keytype":"ecdsa-x509","keyval":{"private":null,"public":""}}"#;
-        let key = TufKey::read(&Json::parse(text).unwrap()).unwrap();
-        assert_eq!(key.key, Err(KeyError::Der));
     }
 }

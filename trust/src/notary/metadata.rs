@@ -11,7 +11,7 @@ use portcullis_policy::Digest;
 
 use super::canonical::Json;
 use super::error::NotaryError;
-use super::keys::TufKey;
+use super::tuf_key::TufKey;
 use crate::time::Timestamp;
 
 /// Signatures looked at per file; real files have one per key, and a rotated root one more per rotation.

@@ -9,6 +9,7 @@ use super::error::NotaryError;
 use super::keys::PublicKey;
 use super::metadata::{Delegation, Envelope, FileMeta, MAX_ROLES, RoleKeys, Targets, max_bytes};
 use super::root::{Root, threshold};
+use super::tuf_key::TufKey;
 use crate::time::Timestamp;
 
 /// Bytes of all delegated roles of a collection together.
@@ -118,7 +119,10 @@ impl Walk {
                 match role.as_str() {
                     "snapshot" => self.snapshot(text),
                     "targets" => self.targets(text),
-                    _ => self.delegation(text),
+                    _ => {
+                        self.delegation(text);
+                        Ok(())
+                    }
                 }
             }
         }
@@ -159,37 +163,32 @@ impl Walk {
     fn targets(&mut self, text: &str) -> Result<(), NotaryError> {
         let envelope = Envelope::read("targets", "Targets", text)?;
         let role = self.root.role("targets")?.clone();
-        self.judge("targets", &envelope, &role)?;
+        let signed = self.judge("targets", &envelope, &role)?;
         self.floor("targets", envelope.version)?;
         let everything = [String::new()];
-        let targets = envelope.targets()?;
-        self.take("targets", &role, &everything, &envelope, targets)
+        self.take("targets", &role, &signed, &everything, envelope.targets()?);
+        Ok(())
     }
 
     /// A delegate must not be able to spoil the collection for everyone else: what is wrong with its role makes the
     /// role not count, and whoever needs the role is told why. (A file that is not the one listed is no delegate's doing.)
-    fn delegation(&mut self, text: &str) -> Result<(), NotaryError> {
+    fn delegation(&mut self, text: &str) {
         let Some(delegation) = self.pop() else {
-            return Ok(());
+            return;
         };
         let name = delegation.name.as_str();
         let read = Envelope::read(name, "Targets", text).and_then(|envelope| {
-            self.judge(name, &envelope, &delegation.keys)?;
+            let signed = self.judge(name, &envelope, &delegation.keys)?;
             self.floor(name, envelope.version)?;
-            Ok((envelope.targets()?, envelope))
+            Ok((signed, envelope.targets()?))
         });
         match read {
-            Ok((targets, envelope)) => self.take(
-                name,
-                &delegation.keys,
-                &delegation.paths,
-                &envelope,
-                targets,
-            ),
+            Ok((signed, targets)) => {
+                self.take(name, &delegation.keys, &signed, &delegation.paths, targets);
+            }
             Err(problem) => {
                 self.unusable.insert(delegation.name, problem);
                 self.skip_unreadable();
-                Ok(())
             }
         }
     }
@@ -218,9 +217,14 @@ impl Walk {
         self.listed.as_ref()?.get(role)
     }
 
-    /// Signatures and expiry.
-    fn judge(&self, name: &str, envelope: &Envelope, keys: &RoleKeys) -> Result<(), NotaryError> {
-        threshold(name, envelope, keys)?;
+    /// Signatures and expiry: who signed.
+    fn judge<'k>(
+        &self,
+        name: &str,
+        envelope: &Envelope,
+        keys: &'k RoleKeys,
+    ) -> Result<Vec<&'k TufKey>, NotaryError> {
+        let signed = threshold(name, envelope, keys)?;
         if self.at >= envelope.expires {
             return Err(NotaryError::Expired {
                 role: name.to_owned(),
@@ -228,7 +232,7 @@ impl Walk {
                 expired: envelope.expires,
             });
         }
-        Ok(())
+        Ok(signed)
     }
 
     /// Rollback: an equal version is the same publication seen again.
@@ -251,12 +255,12 @@ impl Walk {
         &mut self,
         name: &str,
         keys: &RoleKeys,
+        signed: &[&TufKey],
         paths: &[String],
-        envelope: &Envelope,
         targets: Targets,
-    ) -> Result<(), NotaryError> {
-        let signed = threshold(name, envelope, keys)?
-            .into_iter()
+    ) {
+        let signed = signed
+            .iter()
             .filter_map(|key| Some((key.id.clone(), key.key.clone().ok()?)))
             .collect();
         let role = TargetsRole {
@@ -299,7 +303,6 @@ impl Walk {
             self.pending.push_back(delegation);
         }
         self.skip_unreadable();
-        Ok(())
     }
 
     /// Skips delegations whose files are not asked for: not published, or too large. How large a delegate makes its file
