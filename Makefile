@@ -34,10 +34,13 @@ test: rust root setup ## every test, those against real containerd, registry and
 	fi; \
 	exit $$status
 
-lint: rust ## formatting, clippy, shellcheck
+lint: rust ## formatting, clippy, rustdoc, shellcheck; cargo-deny where it is installed
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps
 	git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck
+	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; \
+	else printf 'cargo-deny is not installed: deny.toml was not checked\n'; fi
 
 setup: ## install what tests and demo need (apt packages; containerd 2.x into target/peers)
 	tests/setup.sh

@@ -9,8 +9,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 peers=${PORTCULLIS_PEERS:-$here/target/peers}
 
 packages=(
-  busybox-static ca-certificates containerd containernetworking-plugins curl docker-registry faketime gcc gnupg iproute2 jq
-  libc6-dev libfaketime make notary openssl protobuf-compiler runc shellcheck skopeo umoci
+  # What the build needs: a C compiler for aws-lc-sys, protoc for containerd-client, CA certificates for crates.io.
+  ca-certificates gcc git libc6-dev make protobuf-compiler shellcheck
+  # What tests and demo run.
+  busybox-static containerd containernetworking-plugins curl docker-registry libfaketime mount notary openssl perl-base runc
 )
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -33,15 +35,15 @@ install_packages() {
   [ "$(id -u)" = 0 ] || die "these packages are missing; run this as root, or: apt-get install ${missing[*]}"
   say "installing ${missing[*]}"
   # Services that packages bring must not start: the tests run daemons of their own. An administrator's policy stays.
-  local policy=/usr/sbin/policy-rc.d ours=
+  local policy=/usr/sbin/policy-rc.d
   if [ ! -e "$policy" ]; then
+    # Whatever ends this script, the file goes with it: left behind, it would keep every later service from starting.
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod 755 "$policy"
-    ours=yes
   fi
   local status=0
   apt_install "${missing[@]}" || { apt-get update -qq && apt_install "${missing[@]}"; } || status=$?
-  [ -z "$ours" ] || rm -f "$policy"
   [ "$status" = 0 ] || die "apt-get could not install ${missing[*]}"
 }
 

@@ -95,6 +95,11 @@ impl ImageReference {
         })
     }
 
+    /// Whether a reference could have `text` as its tag.
+    pub fn is_tag(text: &str) -> bool {
+        grammar::is_tag(text)
+    }
+
     /// The string as sent.
     pub fn raw(&self) -> &str {
         &self.raw

@@ -1,7 +1,7 @@
 //! The registry, reached exactly as containerd reaches it (DESIGN §6).
 //!
-//! A request goes to the hosts that containerd would ask, in its order ([`hosts`]), each with authentication
-//! and redirects ([`fetch`]) over exchanges that are bounded in every way ([`transport`]). No answer is cached and none
+//! A request goes to the hosts that containerd would ask, in its order (`hosts`), each with authentication
+//! and redirects (`fetch`) over exchanges that are bounded in every way (`transport`). No answer is cached and none
 //! shared between callers: that is the gate's part, which knows namespaces and policies.
 //!
 //! Pull credentials go where containerd sends them: to every host that its configuration names for the registry, if

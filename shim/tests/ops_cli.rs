@@ -183,6 +183,43 @@ fn lint_reads_like_a_compiler_and_fails_on_errors_only() {
 }
 
 #[test]
+fn lint_points_out_what_loads_and_is_not_meant_each_once() {
+    let node = Node::new();
+    node.write(
+        "policy.d/a.yaml",
+        "apiVersion: portieris.cloud.ibm.com/v1\nkind: ClusterImagePolicy\nmetadata: {name: a}\nspec:\n  \
+         repositories:\n  - {name: \"icr.io*\", policy: {}}\n",
+    );
+    let dir = node.path("policy.d").display().to_string();
+    let output = node.run(&["policy", "lint", &dir]);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    let text = stdout(&output);
+    for finding in [
+        "is allowed unverified",
+        "hosts such as `icr.io.example.net`",
+    ] {
+        assert_eq!(text.matches(finding).count(), 1, "{text}");
+    }
+    assert!(text.ends_with("ok: 1 file, 1 rule, 2 warnings\n"), "{text}");
+}
+
+#[test]
+fn lint_of_nothing_is_not_fine() {
+    let node = Node::new();
+    let dir = node.path("policy.d").display().to_string();
+    let output = node.run(&["policy", "lint", &dir]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("no policy file"),
+        "{}",
+        stderr(&output)
+    );
+    node.write("bootstrap.yaml", "images: []\n");
+    let list = node.path("bootstrap.yaml").display().to_string();
+    assert_eq!(code(&node, &["policy", "lint", &list]), Some(0));
+}
+
+#[test]
 fn completions_are_printed_for_a_shell() {
     let node = Node::new();
     let output = node.run(&["completions", "bash"]);

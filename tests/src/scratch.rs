@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, kill};
@@ -14,6 +15,9 @@ use nix::unistd::Pid;
 
 /// Prefix of every directory; the process id of its owner follows. Short, because unix socket paths end at 108 bytes.
 const PREFIX: &str = "pcl-";
+
+/// Between two looks at something that is about to go.
+const PAUSE: Duration = Duration::from_millis(20);
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -79,26 +83,32 @@ fn cgroup_of(path: &Path) -> String {
     format!("/{name}")
 }
 
-/// Releases and removes the directories of owners that no longer live.
+/// Releases and removes the directories and cgroups of owners that no longer live.
 fn sweep(parent: &Path) {
-    let Ok(entries) = fs::read_dir(parent) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let Some(owner) = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(PREFIX))
-            .and_then(|rest| rest.split('-').next())
-            .and_then(|owner| owner.parse::<i32>().ok())
-        else {
-            continue;
-        };
-        if !Path::new(&format!("/proc/{owner}")).exists() {
-            release(&entry.path());
-            let _ = fs::remove_dir_all(entry.path());
-        }
+    for path in orphans(parent) {
+        release(&path);
+        let _ = fs::remove_dir_all(path);
     }
+    for path in cgroup_roots().iter().flat_map(|root| orphans(root)) {
+        remove_cgroup_tree(&path);
+    }
+}
+
+/// What is named as ours in `parent`, and whose owner is gone.
+fn orphans(parent: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| {
+            let name = entry.file_name();
+            let owner = name
+                .to_str()
+                .and_then(|name| name.strip_prefix(PREFIX))
+                .and_then(|rest| rest.split('-').next())
+                .and_then(|owner| owner.parse::<i32>().ok());
+            owner.is_some_and(|owner| !Path::new(&format!("/proc/{owner}")).exists())
+        })
+        .map(|entry| entry.path())
+        .collect()
 }
 
 /// Ends containers and shims of a containerd that lived in `path`, unmounts, and removes its cgroups.
@@ -146,13 +156,15 @@ fn parent_of(pid: i32) -> Option<i32> {
 
 fn end_shims(path: &Path) {
     let shims: BTreeSet<i32> = processes_naming(path).into_iter().collect();
-    let containers =
-        numbered_proc_entries().filter(|pid| parent_of(*pid).is_some_and(|p| shims.contains(&p)));
-    for pid in containers.chain(shims.iter().copied()) {
+    let containers: Vec<i32> = numbered_proc_entries()
+        .filter(|pid| parent_of(*pid).is_some_and(|parent| shims.contains(&parent)))
+        .collect();
+    let all = || containers.iter().chain(&shims).copied();
+    for pid in all() {
         let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
     }
-    for pid in &shims {
-        wait_gone(*pid);
+    for pid in all() {
+        wait_gone(pid);
     }
 }
 
@@ -162,7 +174,7 @@ fn wait_gone(pid: i32) {
         if state.is_empty() || state.contains(") Z ") {
             return;
         }
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(PAUSE);
     }
 }
 
@@ -212,24 +224,36 @@ fn unmount_below(path: &Path) {
     }
 }
 
-fn remove_cgroups(parent: &str) {
+fn cgroup_roots() -> Vec<PathBuf> {
     let mut roots = vec![PathBuf::from("/sys/fs/cgroup")];
     if let Ok(entries) = fs::read_dir("/sys/fs/cgroup") {
         roots.extend(entries.flatten().map(|entry| entry.path()));
     }
-    for root in roots {
-        remove_cgroup_tree(&root.join(parent.trim_start_matches('/')));
+    roots
+}
+
+fn remove_cgroups(parent: &str) {
+    for root in cgroup_roots() {
+        let path = root.join(parent.trim_start_matches('/'));
+        // A process that was killed leaves its cgroup a moment after it is gone from /proc.
+        for _ in 0..50 {
+            if !path.exists() || remove_cgroup_tree(&path) {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+        }
     }
 }
 
-fn remove_cgroup_tree(path: &Path) {
+/// Whether all of it is gone.
+fn remove_cgroup_tree(path: &Path) -> bool {
     let Ok(entries) = fs::read_dir(path) else {
-        return;
+        return true;
     };
     for entry in entries.flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             remove_cgroup_tree(&entry.path());
         }
     }
-    let _ = fs::remove_dir(path);
+    fs::remove_dir(path).is_ok()
 }

@@ -74,6 +74,7 @@ type Hold = (oneshot::Sender<()>, oneshot::Receiver<()>);
 struct State {
     calls: Vec<Call>,
     holds: HashMap<String, Hold>,
+    native_down: bool,
 }
 
 /// The tap. It lives on a thread of its own until it is dropped.
@@ -160,6 +161,11 @@ impl Tap {
             .map(|pull| pull.image.unwrap_or_default().image)
             .filter(|image| !pinned(image))
             .collect())
+    }
+
+    /// Whether containerd's own API answers UNAVAILABLE from now on. CRI goes on.
+    pub fn native_down(&self, down: bool) {
+        lock(&self.state).native_down = down;
     }
 
     /// Holds the next call of `path` until it is released.
@@ -249,15 +255,23 @@ async fn pass(
     // No method of CRI, and none of containerd's that the gate uses, streams its request.
     let frame = body.collect().await?.to_bytes();
     let path = head.uri.path().to_owned();
-    let held = {
+    let native = head.headers.contains_key("containerd-namespace");
+    let (held, refused) = {
         let mut state = lock(&state);
         state.calls.push(Call {
             path: path.clone(),
-            native: head.headers.contains_key("containerd-namespace"),
+            native,
             frame: frame.clone(),
         });
-        state.holds.remove(&path)
+        (state.holds.remove(&path), native && state.native_down)
     };
+    if refused {
+        let empty = Full::new(Bytes::new()).map_err(|never| match never {});
+        return Ok(Response::builder()
+            .header(http::header::CONTENT_TYPE, "application/grpc")
+            .header("grpc-status", "14")
+            .body(empty.boxed())?);
+    }
     if let Some((arrive, released)) = held {
         let _ = arrive.send(());
         let _ = released.await;

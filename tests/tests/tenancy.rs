@@ -5,7 +5,7 @@ use portcullis_tests::containerd::Generation;
 use portcullis_tests::gated::Gated;
 use portcullis_tests::image::Recipe;
 use portcullis_tests::kubelet::{Pod, PullPolicy, Reason};
-use portcullis_tests::node::{HOST, tagged};
+use portcullis_tests::node::{HOST, pinned, tagged};
 use portcullis_tests::policy::{Demand, namespace_policy};
 use portcullis_tests::skip::generations;
 
@@ -127,5 +127,75 @@ async fn a_refused_pull_moves_no_tag_and_removes_no_image() -> Result<()> {
     assert_eq!(id.as_deref(), Some(other.id()));
     let again = kubelet.restart_container(&pod_b, &b).await?;
     assert_eq!(kubelet.output(&again).await?, "marker=unsigned uid=0");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pull_by_digest_moves_no_tag_whatever_tag_it_mentions() -> Result<()> {
+    for generation in generations("a_pull_by_digest_moves_no_tag_whatever_tag_it_mentions")? {
+        let gated = two_tenants(generation).await?;
+        let first = gated.push("shop/app", "1", "first").await?;
+        let mut kubelet = gated.kubelet().await?;
+        let name = tagged("shop/app", "1");
+        kubelet.run_pod(&Pod::new("b", &name)).await?;
+        let other = gated.push("shop/app", "1", "other").await?;
+        let both = format!("{name}@{}", other.digest());
+        for reference in [both, pinned("shop/app", &other)] {
+            let pod = Pod::new("b", &reference).pulled(PullPolicy::Always);
+            let running = kubelet.run_pod(&pod).await?;
+            assert_eq!(kubelet.output(&running).await?, "marker=other uid=0");
+            let id = kubelet.image_id(&name).await?;
+            assert_eq!(id.as_deref(), Some(first.id()), "{reference}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rule_with_immutable_tags_takes_digests_alone() -> Result<()> {
+    let mut gated = Gated::prepare(Generation::One).await?;
+    gated.start(&format!(
+        "apiVersion: portcullis.dev/v1\nkind: ImagePolicy\nmetadata: {{name: own, namespace: b}}\nspec:\n  repositories:\n  \
+         - {{name: \"{HOST}/shop/*\", tags: immutable, policy: {{allow: {{}}}}}}\n"
+    ))?;
+    let image = gated.push("shop/app", "1", "first").await?;
+    let mut kubelet = gated.kubelet().await?;
+    let before = gated.outside_connections();
+    for pull in [PullPolicy::Always, PullPolicy::IfNotPresent] {
+        let pod = Pod::new("b", &tagged("shop/app", "1")).pulled(pull);
+        let refused = kubelet.run_pod(&pod).await.err().context("it ran")?;
+        assert!(refused.message.contains("tags: immutable"), "{refused}");
+    }
+    assert_eq!(gated.outside_connections(), before);
+    kubelet
+        .run_pod(&Pod::new("b", &pinned("shop/app", &image)))
+        .await?;
+    // Present by now, and still no way to say which digest the tag meant first.
+    gated.smuggle("shop/app", "1", "later").await?;
+    let pod = Pod::new("b", &tagged("shop/app", "1")).pulled(PullPolicy::Never);
+    let refused = kubelet.run_pod(&pod).await.err().context("it ran")?;
+    assert_eq!(refused.reason, Reason::CreateContainer, "{refused}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pull_whose_tag_cannot_be_recorded_fails_and_leaves_the_tag() -> Result<()> {
+    let mut gated = two_tenants(Generation::One).await?;
+    gated.shim.configure(|settings| settings.budget = "3s")?;
+    gated.shim.restart()?;
+    let first = gated.push("shop/app", "1", "first").await?;
+    let mut kubelet = gated.kubelet().await?;
+    let name = tagged("shop/app", "1");
+    kubelet.run_pod(&Pod::new("b", &name)).await?;
+    gated.push("shop/app", "1", "other").await?;
+    gated.tap.native_down(true);
+    let pod = Pod::new("b", &name).pulled(PullPolicy::Always);
+    let refused = kubelet.run_pod(&pod).await.err().context("it ran")?;
+    assert!(refused.reason != Reason::CreateContainer, "{refused}");
+    gated.tap.native_down(false);
+    let id = kubelet.image_id(&name).await?;
+    assert_eq!(id.as_deref(), Some(first.id()));
+    let running = kubelet.run_pod(&pod).await?;
+    assert_eq!(kubelet.output(&running).await?, "marker=other uid=0");
     Ok(())
 }

@@ -65,10 +65,16 @@ impl CompiledPolicy {
         let mut keys = BTreeMap::new();
         let mut diagnostics: Vec<Diagnostic> = Vec::new();
         for rule in &set.rules {
-            rule.requirement.walk(&mut |requirement| {
-                if let Requirement::Notary(notary) = requirement {
+            rule.requirement.walk(&mut |requirement| match requirement {
+                Requirement::Notary(notary) => {
                     compile_notary(notary, &mut keys, &mut diagnostics);
                 }
+                // The loader refuses these; a set from elsewhere must not be read as "nothing is required".
+                Requirement::All(of) if of.is_empty() => diagnostics.push(vacuous(rule)),
+                Requirement::Any { threshold, of } if !(1..=of.len()).contains(threshold) => {
+                    diagnostics.push(vacuous(rule));
+                }
+                _ => {}
             });
         }
         if !diagnostics.is_empty() {
@@ -134,12 +140,7 @@ impl CompiledPolicy {
 
     /// Who governs `namespace`: for messages.
     pub fn scope_of(&self, namespace: Option<&str>) -> Option<Scope> {
-        match namespace {
-            Some(name) if self.set.governed_namespaces.contains(name) => {
-                Some(Scope::Namespace(name.to_owned()))
-            }
-            _ => self.set.has_cluster_policy.then_some(Scope::Cluster),
-        }
+        self.set.governing_scope(namespace)
     }
 
     /// The mode in force for a rule: audit if the rule says so or the node does (CONTRACTS §4).
@@ -153,6 +154,16 @@ impl CompiledPolicy {
     /// The parsed key of a signer in the set.
     pub(crate) fn key(&self, public_key: &[u8]) -> Option<&PublicKey> {
         self.keys.get(public_key)
+    }
+}
+
+fn vacuous(rule: &Rule) -> Diagnostic {
+    Diagnostic {
+        severity: Severity::Error,
+        span: rule.span.clone(),
+        message:
+            "a list of requirements is empty, or its threshold is not between 1 and their number"
+                .to_owned(),
     }
 }
 
@@ -193,7 +204,27 @@ fn compile_notary(
                 format!("the pin for {gun} is not a TUF key id: expected 64 hex digits"),
             );
         }
+        if !is_repository(gun) {
+            refuse(
+                &notary.span,
+                format!(
+                    "the pin for {gun} would never be used: write the repository in full, such as `docker.io/library/nginx`, \
+                     or a prefix of one that includes `/`, and `*`"
+                ),
+            );
+        }
     }
+}
+
+/// Whether a pin of this name can be one for a normalised repository. One that silently never matched would leave its
+/// repository to trust on first use.
+fn is_repository(name: &str) -> bool {
+    let example = match name.strip_suffix('*') {
+        Some("") => return true,
+        Some(prefix) => format!("{prefix}x/x"),
+        None => name.to_owned(),
+    };
+    ImageReference::parse(&example).is_ok_and(|reference| reference.repository() == example)
 }
 
 /// Whether some evidence could satisfy `requirement`.
@@ -208,7 +239,8 @@ fn reachable(requirement: &Requirement) -> bool {
     }
 }
 
-fn needs<'a>(
+/// Adds what `requirement` can be proved by, of the branches that can hold at all.
+pub(crate) fn needs<'a>(
     requirement: &'a Requirement,
     notary: &mut Vec<&'a NotaryRequirement>,
     origin: &mut bool,

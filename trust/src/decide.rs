@@ -235,7 +235,7 @@ impl CompiledPolicy {
             text: format!(
                 "{}: {}. {}",
                 text::subject(asked),
-                failure.what,
+                text::clip(&failure.what, text::MAX_CLAUSES),
                 failure.advice
             ),
         });

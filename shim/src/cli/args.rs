@@ -34,7 +34,14 @@ pub(super) struct Global {
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Form of the answer; JSON is stable
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "text|json",
+        hide_possible_values = true
+    )]
     pub(super) output: Output,
 }
 
@@ -74,6 +81,11 @@ pub(super) enum Command {
     /// Every image and container on this node, judged now (not in this build)
     Audit,
     /// Health of the daemon: policy set, containerd, counters
+    #[command(
+        long_about = "Ask the daemon how it is: the policy in force and why a newer one is not, containerd, alarms, \
+            records and counters.\n\nExit status: 0 if there is nothing to look at, 1 if there is, 2 if no daemon \
+            answers."
+    )]
     Status,
     /// Accept the origin of an image that was imported, not pulled (root)
     #[command(
@@ -81,7 +93,7 @@ pub(super) enum Command {
             its digest then counts as coming from the repository it is named after. Logged with the reason, and kept. A \
             signature that a rule asks for is still asked for.",
         after_help = "Example:\n  \
-            portcullis adopt registry.example.com/base/agent:3 --reason 'preloaded by the node image, ticket 4711'"
+            portcullis adopt registry.example.com/base/agent:3 --reason 'part of the node image'"
     )]
     Adopt(AdoptArgs),
     /// Check policy files, or drop the last good set

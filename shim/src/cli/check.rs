@@ -64,7 +64,7 @@ fn render(report: &CheckReport, style: Style) -> String {
         let pattern = plain(&rule.pattern);
         pairs.add(
             "rule",
-            format!("{pattern}  {}  {}", rule.document, rule.place),
+            format!("{pattern}\n{}  {}", rule.place, rule.document),
         );
     }
     for finding in &report.findings {

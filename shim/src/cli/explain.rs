@@ -52,22 +52,24 @@ fn render(report: &ExplainReport, all: bool, style: Style) -> String {
     for place in &report.bootstrap {
         write!(
             out,
-            "\n{} by the bootstrap list: {place}\n",
+            "\n{}, by its digest: {place}\n",
             style.good("always allowed")
         )
         .ok();
     }
     if !report.rules.iter().any(|rule| rule.standing == "chosen") {
-        write!(
-            out,
-            "\n{}: no rule matches, so the image is {}\n",
-            style.bad("no rule"),
-            match report.node_mode {
-                Mode::Enforce => "denied",
-                Mode::Audit => "let through and logged (the node is in audit mode)",
-            }
-        )
-        .ok();
+        let (verdict, consequence) = match report.node_mode {
+            Mode::Enforce if report.bootstrap.is_empty() => (style.bad("denied"), ""),
+            Mode::Enforce => (
+                style.bad("denied"),
+                ", unless its digest is on the bootstrap list",
+            ),
+            Mode::Audit => (
+                style.warn("would be denied"),
+                " (the node is in audit mode: it goes forward and is logged)",
+            ),
+        };
+        write!(out, "\n{verdict}: no rule matches{consequence}\n").ok();
     }
     let mut hidden = 0;
     for rule in &report.rules {
@@ -113,7 +115,10 @@ fn render_rule(rule: &ExplainedRule, style: Style) -> String {
             pairs.add("tags", "only signed tags, or digests");
         }
         TagRule::Immutable => {
-            pairs.add("tags", "the first digest seen for a tag stays");
+            pairs.add(
+                "tags",
+                "refused: this version cannot hold a tag to its first digest",
+            );
         }
     }
     if rule.mode == Mode::Audit {

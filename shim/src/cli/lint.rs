@@ -45,6 +45,12 @@ struct Input {
 pub(super) fn run(global: &Global, args: &LintArgs) -> Result<Exit, CliError> {
     let config = global.config_unowned()?;
     let input = gather(&args.paths, &config)?;
+    if input.files.is_empty() && input.bootstrap.is_none() {
+        // A misspelt path in a pipeline must not pass for a sound policy.
+        return Err(CliError::Other(
+            "no policy file (*.yaml, *.yml, *.json) is there: nothing was checked".to_owned(),
+        ));
+    }
     let loader = SetLoader {
         options: config.load_options(),
         mode: config.mode,
@@ -58,7 +64,7 @@ pub(super) fn run(global: &Global, args: &LintArgs) -> Result<Exit, CliError> {
     })
 }
 
-fn lint(loader: &dyn Loader, input: &Input) -> LintReport {
+fn lint(loader: &SetLoader, input: &Input) -> LintReport {
     let mut diagnostics = Vec::new();
     let bootstrap = match input.bootstrap.as_ref().map(|file| loader.bootstrap(file)) {
         Some(Ok(list)) => list,
@@ -78,12 +84,15 @@ fn lint(loader: &dyn Loader, input: &Input) -> LintReport {
             None
         }
     };
+    // What loads, and is probably not what was meant. It repeats what the loader said, which is shown once.
+    diagnostics.extend(portcullis_policy::load::lint(&input.files, &loader.options));
     for diagnostic in &mut diagnostics {
         if let Some(path) = input.shown.get(&*diagnostic.span.file) {
             diagnostic.span.file = path.as_str().into();
         }
     }
-    diagnostics.sort_by(|a, b| a.span.cmp(&b.span));
+    diagnostics.sort_by(|a, b| (&a.span, &a.message).cmp(&(&b.span, &b.message)));
+    diagnostics.dedup();
     let of = |severity| {
         diagnostics
             .iter()

@@ -20,7 +20,7 @@ use super::parts::parts;
 use super::{CliError, Exit};
 use crate::admin::{Admin, AdminServer, Limits};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{self, Config};
+use crate::config::{self, Config, ForeignContainers, LazySnapshotters};
 use crate::gate::{Gate, GateHandle};
 use crate::policy::{FileLastGood, PolicyKeeper, PolicySettings, SetLoader};
 use crate::proxy::notify::{self, Readiness};
@@ -66,6 +66,7 @@ pub(super) fn run(global: &Global) -> Result<Exit, CliError> {
         config = %global.config_path().display(),
         "starting"
     );
+    admit(&config);
     let runtime = Builder::new_multi_thread()
         .worker_threads(GATE_WORKERS)
         .thread_name("gate")
@@ -79,6 +80,20 @@ pub(super) fn run(global: &Global) -> Result<Exit, CliError> {
     }
     drop(log);
     outcome
+}
+
+/// Says which wishes of the configuration this build cannot fulfil: none may be thought in force.
+fn admit(config: &Config) {
+    if config.foreign_containers == ForeignContainers::Kill {
+        tracing::warn!(
+            "foreignContainers is `kill`, which this build does not do: containers it did not judge keep running"
+        );
+    }
+    if config.lazy_snapshotters != LazySnapshotters::default() {
+        tracing::warn!(
+            "lazySnapshotters acknowledges some, but this build tells none apart: it denies no snapshotter"
+        );
+    }
 }
 
 async fn serve(config: &Config, config_path: &Path, log: &LogGuard) -> Result<Exit, CliError> {

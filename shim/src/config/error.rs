@@ -14,7 +14,7 @@ pub enum ConfigError {
         /// The cause.
         source: io::Error,
     },
-    /// Larger than [`super::load::MAX_BYTES`].
+    /// Larger than 1 MiB.
     #[error("{}: larger than {limit} bytes", path.display())]
     TooLarge {
         /// The file.

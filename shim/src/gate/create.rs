@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::named::{Judged, Named};
 use super::record::{Event, Outcome, Pod};
 use super::snapshot::Snapshot;
-use super::{Gate, refusal};
+use super::{Gate, names, refusal};
 use crate::containerd::{ContainerdError, Sandbox};
 use crate::intercept::{After, Before, Refusal, Reply, Ticket};
 use crate::store::Link;
@@ -24,12 +24,33 @@ const REMOVE: Duration = Duration::from_secs(10);
 /// What is remembered while containerd creates.
 #[derive(Debug)]
 pub(super) struct CreateTicket {
-    pub link: Link,
+    /// `None`: audit, forwarded as it came because no image could be judged.
+    pub link: Option<Link>,
+    pub generation: u64,
     pub namespace: Option<String>,
     /// Name of the tag record the reference stands for.
     pub record: Option<String>,
     pub image: String,
     pub enforced: bool,
+}
+
+/// A container that exists, and what it must be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Made<'a> {
+    pub container: &'a str,
+    pub link: &'a Link,
+    /// Of the policy that judged it.
+    pub generation: u64,
+    pub image: &'a str,
+    pub enforced: bool,
+}
+
+/// A container that was not found to be what was judged.
+#[derive(Debug)]
+pub(super) struct Unconfirmed {
+    pub refusal: Refusal,
+    /// It is something else; otherwise containerd did not say.
+    pub other: bool,
 }
 
 impl Gate {
@@ -52,18 +73,26 @@ impl Gate {
                 "CreateContainer names two images: image and image_ref differ",
             ));
         }
+        let named = Named::of(spec);
         let sandbox = match self.sandbox_of(&request.pod_sandbox_id, deadline).await {
             Ok(Some(sandbox)) => sandbox,
-            Ok(None) => {
-                let text = format!("the pod sandbox {} does not exist", request.pod_sandbox_id);
-                return Before::Refuse(refusal::failed(&text));
+            found => {
+                let refused = match found {
+                    Err(error) => refusal::containerd(&error),
+                    _ => refusal::failed(&format!(
+                        "there is no pod sandbox with the full ID {}",
+                        names::shown(&request.pod_sandbox_id)
+                    )),
+                };
+                if named.excusable() {
+                    return self.without_verdict(Mode::Enforce, message, refused);
+                }
+                return Before::Refuse(refused);
             }
-            Err(error) => return Before::Refuse(refusal::containerd(&error)),
         };
         if let Err(refused) = agrees(&request, &sandbox) {
             return Before::Refuse(refused);
         }
-        let named = Named::of(spec);
         let container = request
             .config
             .as_ref()
@@ -74,69 +103,77 @@ impl Gate {
             container.map(|data| data.name.as_str()),
             begun,
         );
-        let volumes = request
-            .config
-            .as_ref()
-            .is_some_and(|config| config.mounts.iter().any(|mount| mount.image.is_some()));
-        if volumes && self.inner.parts.policy.current().policy.node_mode == Mode::Enforce {
-            let text = format!(
-                "{} may not mount an image as a volume: this build cannot judge image volumes; copy the files into the image",
-                refusal::namespace_words(Some(&sandbox.namespace))
-            );
-            self.record(
-                &self.inner.parts.policy.current(),
-                event.volume(),
-                &Outcome::unusable(&text, false),
-            );
-            return Before::Refuse(refusal::policy_says_no(&text));
+        if let Err(refused) = self.judge_volumes(&request, &sandbox, &event) {
+            return Before::Refuse(refused);
         }
         match self.judge_named(&sandbox.namespace, &named, deadline).await {
-            Ok(Judged::Run {
+            Judged::Run {
                 active,
                 outcome,
                 link,
                 enforced,
                 record,
-            }) => {
+            } => {
                 self.record(&active, event, &outcome);
                 let ticket = CreateTicket {
-                    link,
+                    link: Some(link.clone()),
+                    generation: active.generation,
                     namespace: Some(sandbox.namespace),
                     record,
                     image: named.label().to_owned(),
                     enforced,
                 };
-                forward_image(&message, spec, ticket)
+                forward_image(&message, spec, &link, ticket)
             }
-            Ok(Judged::Unchanged { active, outcome }) => {
+            Judged::Unchanged { active, outcome } => {
                 self.record(&active, event, &outcome);
+                let ticket = CreateTicket {
+                    link: None,
+                    generation: active.generation,
+                    namespace: Some(sandbox.namespace),
+                    record: None,
+                    image: named.label().to_owned(),
+                    enforced: false,
+                };
                 Before::Forward {
                     message,
-                    ticket: None,
+                    ticket: Some(Ticket(Box::new(ticket))),
                 }
             }
-            Ok(Judged::Refused {
+            Judged::Refused {
                 active,
                 outcome,
                 refusal,
-            }) => {
+            } => {
                 self.record(&active, event, &outcome);
                 Before::Refuse(refusal)
             }
-            Err(error) => self.without_verdict(message, refusal::containerd(&error)),
         }
     }
 
-    /// containerd did not say what a verdict needs: refused, but audit mode breaks nothing that worked without us.
-    pub(super) fn without_verdict(&self, message: Bytes, refusal: Refusal) -> Before {
-        if self.inner.parts.policy.current().policy.node_mode == Mode::Enforce {
-            return Before::Refuse(refusal);
+    /// Image volumes: this build cannot judge them, so one that is not under audit is refused.
+    fn judge_volumes(
+        &self,
+        request: &CreateContainerRequest,
+        sandbox: &Sandbox,
+        event: &Event,
+    ) -> Result<(), Refusal> {
+        let active = self.inner.parts.policy.current();
+        let mounts = request.config.iter().flat_map(|config| &config.mounts);
+        for spec in mounts.filter_map(|mount| mount.image.as_ref()) {
+            let named = Named::of(spec);
+            let mode = named.mode(&active, &sandbox.namespace);
+            let text = format!(
+                "{} may not mount an image as a volume: this build cannot judge image volumes; copy the files into the image",
+                refusal::namespace_words(Some(&sandbox.namespace))
+            );
+            let outcome = Outcome::unusable(&text, mode == Mode::Audit);
+            self.record(&active, event.volume(named.label()), &outcome);
+            if mode == Mode::Enforce {
+                return Err(refusal::policy_says_no(&text));
+            }
         }
-        tracing::warn!(text = refusal.message, "audit: the call would be refused");
-        Before::Forward {
-            message,
-            ticket: None,
-        }
+        Ok(())
     }
 
     pub(super) async fn after_create(&self, ticket: CreateTicket, reply: Reply) -> After {
@@ -150,44 +187,62 @@ impl Gate {
             .message
             .as_ref()
             .and_then(|message| CreateContainerResponse::decode(message.as_ref()).ok());
-        let Some(created) = created.filter(|created| !created.container_id.is_empty()) else {
+        let created = created.filter(|created| !created.container_id.is_empty());
+        let Some(link) = &ticket.link else {
+            if let Some(created) = created {
+                let judged = &self.inner.judged;
+                judged.excuse(&created.container_id, ticket.generation);
+            }
+            return After::Pass;
+        };
+        let Some(created) = created else {
             return After::Refuse(refusal::failed(
                 "containerd answered CreateContainer without a container ID",
             ));
         };
-        match self
-            .confirm(
-                &created.container_id,
-                &ticket.link,
-                &ticket.image,
-                ticket.enforced,
-            )
-            .await
-        {
+        let made = Made {
+            container: &created.container_id,
+            link,
+            generation: ticket.generation,
+            image: &ticket.image,
+            enforced: ticket.enforced,
+        };
+        match self.confirm(made, self.deadline()).await {
             Ok(()) => After::Pass,
-            Err(refused) => After::Refuse(refused),
+            Err(unconfirmed) => {
+                self.remove(made.container).await;
+                After::Refuse(unconfirmed.refusal)
+            }
         }
     }
 
-    /// Compares the snapshot of a container with what was judged; removes the container if it is something else.
+    /// Compares the snapshot of a container with what was judged.
     pub(super) async fn confirm(
         &self,
-        container: &str,
-        link: &Link,
-        image: &str,
-        enforced: bool,
-    ) -> Result<(), Refusal> {
-        let compared = self
-            .compare_snapshot(container, link, self.deadline())
-            .await;
-        let refused = match compared {
+        made: Made<'_>,
+        deadline: Instant,
+    ) -> Result<(), Unconfirmed> {
+        let Made {
+            container,
+            link,
+            generation,
+            image,
+            enforced,
+        } = made;
+        let mut other = false;
+        let refusal = match self.compare_snapshot(container, link, deadline).await {
             Ok(Snapshot::Judged) => {
-                self.inner.judged.insert(container);
+                if enforced {
+                    self.inner.judged.insert(container);
+                } else {
+                    self.inner.judged.excuse(container, generation);
+                }
                 return Ok(());
             }
             Ok(Snapshot::Other { parent }) => {
                 tracing::error!(container, image, judged = %link.chain_id, ?parent, "a container does not run what was judged");
                 self.inner.parts.metrics.snapshot_mismatch();
+                other = true;
                 refusal::policy_says_no(&format!(
                     "the container made for {image} does not run the layers of {} that were judged: the image was changed \
                      behind the gate; the container was removed",
@@ -200,12 +255,18 @@ impl Gate {
             tracing::warn!(
                 container,
                 image,
-                text = refused.message,
+                text = refusal.message,
                 "audit: the container would be removed"
             );
+            self.inner.judged.excuse(container, generation);
             return Ok(());
         }
-        // If it cannot be removed now it was still not judged, so its StartContainer will be refused.
+        Err(Unconfirmed { refusal, other })
+    }
+
+    /// Removes a container that must not run. If it cannot be removed now it was still not judged, so its StartContainer
+    /// will be refused.
+    pub(super) async fn remove(&self, container: &str) {
         if let Err(error) = self
             .inner
             .parts
@@ -215,7 +276,6 @@ impl Gate {
         {
             tracing::warn!(container, %error, "a container that must not run could not be removed");
         }
-        Err(refused)
     }
 
     /// The sandbox as recorded when it was made, else as containerd says (rule 5).
@@ -256,8 +316,8 @@ fn agrees(request: &CreateContainerRequest, sandbox: &Sandbox) -> Result<(), Ref
     }
 }
 
-fn forward_image(message: &Bytes, spec: &ImageSpec, ticket: CreateTicket) -> Before {
-    let id = ticket.link.config.to_string();
+fn forward_image(message: &Bytes, spec: &ImageSpec, link: &Link, ticket: CreateTicket) -> Before {
+    let id = link.config.to_string();
     let mut message = message.clone();
     let mut fields = Vec::new();
     if spec.image != id {

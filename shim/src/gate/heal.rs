@@ -44,9 +44,9 @@ pub(super) type Healed = Option<HealFailure>;
 impl Keep for Healed {
     fn keep(&self) -> Option<Duration> {
         match self {
-            None => None,
+            // Healed once: if it is still not enough, asking again at once would bring the same.
+            None | Some(HealFailure::Refused(_)) => Some(Duration::from_secs(5)),
             Some(HealFailure::Remote(error)) => Some(error.negative_ttl()),
-            Some(HealFailure::Refused(_)) => Some(Duration::from_secs(5)),
         }
     }
 }

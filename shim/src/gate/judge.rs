@@ -56,6 +56,14 @@ impl Subject {
         self.namespace.as_deref()
     }
 
+    /// The mode of a refusal, from matching alone.
+    pub(super) fn mode(&self) -> Mode {
+        match self.matched() {
+            Matched::Refused(decision) => decision.mode,
+            Matched::Governed { mode, .. } => mode,
+        }
+    }
+
     /// Step 3.
     pub(super) fn matched(&self) -> Matched {
         match self

@@ -71,21 +71,25 @@ struct Inquiry<'a> {
 
 impl Gate {
     /// The judgement, shared by all callers that ask the same on the same behalf.
-    pub(super) async fn judge_pull(&self, subject: &Subject, auth: &Auth) -> PullVerdict {
+    pub(super) async fn judge_pull(
+        &self,
+        subject: &Subject,
+        auth: &Auth,
+        deadline: Instant,
+    ) -> PullVerdict {
         let key = PullKey {
             namespace: subject.namespace.clone(),
             generation: subject.active.generation,
             reference: subject.reference.raw().to_owned(),
             credentials: auth.fingerprint(),
         };
-        let deadline = self.deadline();
         let (gate, owned, auth) = (self.clone(), subject.clone(), auth.clone());
         let flight = self.inner.pulls.join(key, || async move {
             gate.judge_alone(&owned, &auth, deadline).await
         });
         flight.await.unwrap_or_else(|| PullVerdict::Undecided {
             error: out_of_time(subject),
-            mode: mode_of(&subject.matched()),
+            mode: subject.mode(),
         })
     }
 
@@ -232,14 +236,6 @@ impl Inquiry<'_> {
 fn out_of_time(subject: &Subject) -> RemoteError {
     RemoteError::Timeout {
         host: subject.reference.domain().to_owned(),
-    }
-}
-
-/// The mode of a refusal, from matching alone.
-fn mode_of(matched: &Matched) -> Mode {
-    match matched {
-        Matched::Refused(decision) => decision.mode,
-        Matched::Governed { mode, .. } => *mode,
     }
 }
 

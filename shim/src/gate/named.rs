@@ -39,6 +39,23 @@ impl Named {
         Self { reference, image }
     }
 
+    /// Whether audit mode may excuse it at all.
+    pub(super) fn excusable(&self) -> bool {
+        let parsed = self.reference.as_deref().map(names::parse);
+        !matches!(parsed, Some(Err(error)) if names::never_excused(&error))
+    }
+
+    /// The mode under which a refusal of it applies, from matching alone.
+    pub(super) fn mode(&self, active: &Arc<ActivePolicy>, namespace: &str) -> Mode {
+        let asked = Asked { active, namespace };
+        let subject = self.reference.as_deref().map(|text| asked.subject(text));
+        match subject {
+            Some(Ok(subject)) => subject.mode(),
+            Some(Err(error)) if names::never_excused(&error) => Mode::Enforce,
+            _ => active.policy.node_mode,
+        }
+    }
+
     /// For messages and audit lines.
     pub(super) fn label(&self) -> &str {
         self.reference.as_deref().unwrap_or(&self.image)
@@ -84,8 +101,8 @@ impl Asked<'_> {
     }
 
     /// No rule can speak: refused, or in audit mode forwarded as it came.
-    fn unusable(&self, text: &str, excusable: bool) -> Judged {
-        let excused = excusable && self.active.policy.node_mode == Mode::Audit;
+    fn unusable(&self, text: &str, mode: Mode) -> Judged {
+        let excused = mode == Mode::Audit;
         let active = Arc::clone(self.active);
         let outcome = Outcome::unusable(text, excused);
         if excused {
@@ -97,6 +114,23 @@ impl Asked<'_> {
             refusal: refusal::policy_says_no(text),
         }
     }
+
+    /// containerd did not say what a verdict needs.
+    fn unanswered(&self, error: &ContainerdError, mode: Mode) -> Judged {
+        let active = Arc::clone(self.active);
+        let refusal = refusal::containerd(error);
+        if mode == Mode::Enforce {
+            return Judged::Refused {
+                active,
+                outcome: Outcome::unanswered(&refusal.message, false),
+                refusal,
+            };
+        }
+        Judged::Unchanged {
+            active,
+            outcome: Outcome::unanswered(&refusal.message, true),
+        }
+    }
 }
 
 impl Gate {
@@ -106,7 +140,7 @@ impl Gate {
         namespace: &str,
         named: &Named,
         deadline: Instant,
-    ) -> Result<Judged, ContainerdError> {
+    ) -> Judged {
         let active = self.inner.parts.policy.current();
         let asked = Asked {
             active: &active,
@@ -116,13 +150,33 @@ impl Gate {
             Some(Ok(subject)) => Some(subject),
             Some(Err(error)) => {
                 let text = names::unusable(Some(namespace), &error);
-                return Ok(asked.unusable(&text, !names::never_excused(&error)));
+                return asked.unusable(&text, named.mode(&active, namespace));
             }
             None => None,
         };
+        let mode = named.mode(&active, namespace);
+        let judged = self.judge_subject(&asked, subject, named, mode, deadline);
+        match judged.await {
+            Ok(judged) => judged,
+            Err(error) => asked.unanswered(&error, mode),
+        }
+    }
+
+    async fn judge_subject(
+        &self,
+        asked: &Asked<'_>,
+        subject: Option<Subject>,
+        named: &Named,
+        mode: Mode,
+        deadline: Instant,
+    ) -> Result<Judged, ContainerdError> {
+        let (active, namespace) = (Arc::clone(asked.active), asked.namespace);
         let Some(id) = self.id_of(&named.image, deadline).await? else {
-            let text = format!("the image {} is not on this node", named.image);
-            return Ok(asked.unusable(&text, true));
+            let text = format!(
+                "the image {} is not on this node",
+                names::shown(&named.image)
+            );
+            return Ok(asked.unusable(&text, mode));
         };
         let verdict = if let Some(subject) = &subject {
             Some(self.judge_image(subject, &id, deadline).await?)
@@ -136,7 +190,7 @@ impl Gate {
                 "namespace {namespace} may not run image ID {id}: no reference to it was ever accepted for this \
                  namespace; name the image by repository and digest"
             );
-            return Ok(asked.unusable(&text, true));
+            return Ok(asked.unusable(&text, mode));
         };
         let record = subject.and_then(|subject| subject.reference.tag_record_name());
         let outcome = Outcome::of_image(&verdict);

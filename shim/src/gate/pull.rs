@@ -10,7 +10,7 @@ use portcullis_trust::OriginSource;
 use prost::Message as _;
 use tokio::time::Instant;
 
-use super::judge::Subject;
+use super::judge::{Matched, Subject};
 use super::judge_pull::PullVerdict;
 use super::record::{Event, Outcome};
 use super::{Gate, names, pod, refusal};
@@ -22,8 +22,7 @@ use crate::store::ResolutionSource;
 #[derive(Debug)]
 pub(super) struct PullTicket {
     pub subject: Subject,
-    /// `None`: audit mode, forwarded unchanged because no digest could be had.
-    pub digest: Option<Digest>,
+    pub digest: Digest,
     pub source: ResolutionSource,
     pub enforced: bool,
 }
@@ -31,6 +30,7 @@ pub(super) struct PullTicket {
 impl Gate {
     pub(super) async fn before_pull(&self, message: Bytes) -> Before {
         let begun = Instant::now();
+        let deadline = self.deadline();
         let request = match PullImageRequest::read(&message) {
             Ok(request) => request,
             Err(error) => return Before::Refuse(refusal::wire(&error)),
@@ -65,34 +65,45 @@ impl Gate {
                 return Before::Refuse(refusal::policy_says_no(&text));
             }
         };
-        let auth = match request.auth.as_ref().map(given).transpose() {
-            Ok(None | Some(Auth::Anonymous)) => {
-                self.inner
-                    .parts
-                    .registry
-                    .node_auth(&reference, self.deadline())
-                    .await
-            }
-            Ok(Some(auth)) => auth,
-            Err(error) => return Before::Refuse(refusal::invalid(&error.to_string())),
-        };
         let subject = Subject {
             active,
             namespace,
             reference,
         };
-        let verdict = self.judge_pull(&subject, &auth).await;
-        let verdict = self.guard_reserved_tag(&subject, verdict).await;
+        let auth = match request.auth.as_ref().map(given).transpose() {
+            Ok(None | Some(Auth::Anonymous)) => self.node_auth(&subject, deadline).await,
+            Ok(Some(auth)) => auth,
+            Err(error) => {
+                return self.without_verdict(
+                    subject.mode(),
+                    message,
+                    refusal::invalid(&error.to_string()),
+                );
+            }
+        };
+        let verdict = self.judge_pull(&subject, &auth, deadline).await;
+        let verdict = self.guard_reserved_tag(&subject, verdict, deadline).await;
         self.record(&subject.active, event, &Outcome::of_pull(&verdict));
         match verdict {
-            PullVerdict::Allow { digest, source, .. } => {
-                forward_by_digest(&message, subject, digest, source, true)
-            }
-            PullVerdict::Deny { decision, offered } => match (&decision.denial, decision.mode) {
-                (Some(denial), Mode::Enforce) => Before::Refuse(refusal::denied(denial)),
-                _ => {
-                    self.forward_in_audit(message, subject, offered, &auth)
+            PullVerdict::Allow {
+                digest,
+                source,
+                decision,
+            } => match decision.mode {
+                Mode::Enforce => forward_by_digest(&message, subject, digest, source, true),
+                Mode::Audit => {
+                    self.forward_if_taggable(message, subject, digest, source, deadline)
                         .await
+                }
+            },
+            PullVerdict::Deny { decision, offered } => match (decision.mode, &decision.denial) {
+                (Mode::Audit, _) => {
+                    self.forward_in_audit(message, subject, offered, &auth, deadline)
+                        .await
+                }
+                (Mode::Enforce, Some(denial)) => Before::Refuse(refusal::denied(denial)),
+                (Mode::Enforce, None) => {
+                    Before::Refuse(refusal::policy_says_no("the image was refused"))
                 }
             },
             PullVerdict::Undecided {
@@ -105,22 +116,37 @@ impl Gate {
             }
             PullVerdict::Undecided {
                 mode: Mode::Audit, ..
-            } => self.forward_in_audit(message, subject, None, &auth).await,
+            } => {
+                self.forward_in_audit(message, subject, None, &auth, deadline)
+                    .await
+            }
+        }
+    }
+
+    /// The node's credentials, where a rule may have use for them: a credential provider is asked for nothing else, as it
+    /// may use the network (rule 2).
+    pub(super) async fn node_auth(&self, subject: &Subject, deadline: Instant) -> Auth {
+        match subject.matched() {
+            Matched::Refused(decision) if decision.mode == Mode::Enforce => Auth::Anonymous,
+            _ => {
+                let registry = &self.inner.parts.registry;
+                registry.node_auth(&subject.reference, deadline).await
+            }
         }
     }
 
     pub(super) async fn after_pull(&self, ticket: PullTicket, reply: Reply) -> After {
-        let Some(digest) = ticket.digest.filter(|_| reply.code == code::OK) else {
+        if reply.code != code::OK {
             return After::Pass;
-        };
+        }
         let PullTicket {
             subject,
+            digest,
             source,
             enforced,
-            ..
         } = ticket;
         let outcome = self
-            .settle_pull(&subject, digest, source, reply.message.as_ref())
+            .settle_pull(&subject, digest, source, enforced, reply.message.as_ref())
             .await;
         match outcome {
             Err(refused) if enforced => After::Refuse(refused),
@@ -137,6 +163,7 @@ impl Gate {
         subject: &Subject,
         digest: Digest,
         source: ResolutionSource,
+        enforced: bool,
         reply: Option<&Bytes>,
     ) -> Result<(), crate::intercept::Refusal> {
         let deadline = self.deadline();
@@ -156,6 +183,10 @@ impl Gate {
         }
         self.record_origin(&subject.reference, digest, OriginSource::Pull);
         self.remember(subject, digest, source);
+        if !enforced && self.is_reserved_tag(subject, &digest, deadline).await {
+            // Audit lets the pull pass; the name stays with what distributes policy.
+            return Ok(());
+        }
         self.move_tag(subject, digest, pulled).await
     }
 }
@@ -185,7 +216,7 @@ pub(super) fn forward_by_digest(
         Ok(message) => {
             let ticket = PullTicket {
                 subject,
-                digest: Some(digest),
+                digest,
                 source,
                 enforced,
             };

@@ -4,9 +4,9 @@ use portcullis_policy::Digest;
 use portcullis_trust::Decision;
 use tokio::time::Instant;
 
-use super::Gate;
 use super::judge_image::ImageVerdict;
 use super::judge_pull::PullVerdict;
+use super::{Gate, names};
 use crate::containerd::Sandbox;
 use crate::policy::ActivePolicy;
 use crate::telemetry::audit::{AuditLine, Event as Kind, Verdict, reason_word};
@@ -44,7 +44,7 @@ impl Event {
         Self {
             kind: Kind::Pull,
             pod,
-            reference: reference.to_owned(),
+            reference: names::shown(reference),
             container: None,
             begun,
         }
@@ -56,27 +56,31 @@ impl Event {
         container: Option<&str>,
         begun: Instant,
     ) -> Self {
-        let container = container.map(str::to_owned);
+        let container = container.map(names::shown);
         Self {
             kind: Kind::Create,
             pod,
-            reference: reference.to_owned(),
+            reference: names::shown(reference),
             container,
             begun,
         }
     }
 
-    pub(super) fn volume(mut self) -> Self {
-        self.kind = Kind::Volume;
-        self
+    /// The same create, for an image volume in it.
+    pub(super) fn volume(&self, reference: &str) -> Self {
+        Self {
+            kind: Kind::Volume,
+            reference: names::shown(reference),
+            ..self.clone()
+        }
     }
 
     pub(super) fn start(pod: Pod, reference: &str, container: &str, begun: Instant) -> Self {
-        let container = Some(container.to_owned());
+        let container = Some(names::shown(container));
         Self {
             kind: Kind::Start,
             pod,
-            reference: reference.to_owned(),
+            reference: names::shown(reference),
             container,
             begun,
         }
@@ -108,6 +112,18 @@ impl Outcome {
             decision: None,
             digest: None,
             image_id: None,
+        }
+    }
+
+    /// Nothing was decided, because containerd did not answer.
+    pub(super) fn unanswered(text: &str, excused: bool) -> Self {
+        let outcome = Self::undecided(text.to_owned());
+        if !excused {
+            return outcome;
+        }
+        Self {
+            verdict: Verdict::WouldDeny,
+            ..outcome
         }
     }
 

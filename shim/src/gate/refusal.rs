@@ -109,10 +109,14 @@ pub(super) fn unhealed(namespace: &str, image: &str, failure: &HealFailure) -> R
     }
 }
 
-/// A container that containerd does not know.
+/// A container that containerd does not know. A prefix of an ID, which containerd would take, could mean another container
+/// by the time it is started.
 pub(super) fn not_found(container: &str) -> Refusal {
     Refusal {
         code: code::NOT_FOUND,
-        message: format!("{OURS}container {container} does not exist"),
+        message: format!(
+            "{OURS}there is no container with the full ID {}",
+            super::names::shown(container)
+        ),
     }
 }

@@ -51,18 +51,14 @@ impl Gate {
                 };
             }
         };
-        let auth = self
-            .inner
-            .parts
-            .registry
-            .node_auth(&reference, self.deadline())
-            .await;
+        let deadline = self.deadline();
         let subject = Subject {
             active,
             namespace: question.namespace.clone(),
             reference,
         };
-        match self.judge_pull(&subject, &auth).await {
+        let auth = self.node_auth(&subject, deadline).await;
+        match self.judge_pull(&subject, &auth, deadline).await {
             PullVerdict::Allow {
                 digest, decision, ..
             } => CheckReport::of(question, Some(digest), &decision),

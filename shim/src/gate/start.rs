@@ -1,9 +1,11 @@
 //! StartContainer: a container this process judged goes on; any other is judged now, image and snapshot.
 
 use bytes::Bytes;
+use portcullis_policy::model::Mode;
 use portcullis_proto::cri::{ImageSpec, StartContainerRequest};
 use tokio::time::Instant;
 
+use super::create::Made;
 use super::named::{Judged, Named};
 use super::record::{Event, Pod};
 use super::{Gate, refusal};
@@ -21,7 +23,12 @@ impl Gate {
             message,
             ticket: None,
         };
-        if self.inner.judged.contains(&request.container_id) {
+        let generation = self.inner.parts.policy.current().generation;
+        if self
+            .inner
+            .judged
+            .contains(&request.container_id, generation)
+        {
             return forward(message);
         }
         let container = match self
@@ -32,20 +39,23 @@ impl Gate {
             .await
         {
             Ok(Some(container)) => container,
-            Ok(None) => return Before::Refuse(refusal::not_found(&request.container_id)),
-            Err(error) => return self.without_verdict(message, refusal::containerd(&error)),
+            Ok(None) => {
+                let refused = refusal::not_found(&request.container_id);
+                return self.without_verdict(Mode::Enforce, message, refused);
+            }
+            Err(error) => {
+                return self.without_verdict(Mode::Enforce, message, refusal::containerd(&error));
+            }
         };
-        if self.inner.judged.contains(&container.id) {
-            return forward(message);
-        }
         let sandbox = match self.sandbox_of(&container.sandbox_id, deadline).await {
             Ok(Some(sandbox)) => sandbox,
             Ok(None) => {
-                return Before::Refuse(refusal::failed(
-                    "the pod sandbox of this container does not exist",
-                ));
+                let refused = refusal::failed("the pod sandbox of this container does not exist");
+                return self.without_verdict(Mode::Enforce, message, refused);
             }
-            Err(error) => return self.without_verdict(message, refusal::containerd(&error)),
+            Err(error) => {
+                return self.without_verdict(Mode::Enforce, message, refusal::containerd(&error));
+            }
         };
         let spec = ImageSpec {
             image: container
@@ -57,35 +67,45 @@ impl Gate {
         let named = Named::of(&spec);
         let event = Event::start(Pod::from(&sandbox), named.label(), &container.id, begun);
         match self.judge_named(&sandbox.namespace, &named, deadline).await {
-            Ok(Judged::Run {
+            Judged::Run {
                 active,
                 outcome,
                 link,
                 enforced,
                 ..
-            }) => {
+            } => {
                 self.record(&active, event, &outcome);
-                match self
-                    .confirm(&container.id, &link, named.label(), enforced)
-                    .await
-                {
+                let made = Made {
+                    container: &container.id,
+                    link: &link,
+                    generation: active.generation,
+                    image: named.label(),
+                    enforced,
+                };
+                match self.confirm(made, deadline).await {
                     Ok(()) => forward(message),
-                    Err(refused) => Before::Refuse(refused),
+                    Err(unconfirmed) => {
+                        // A container that may be right, and may even be running, is not removed for a question that
+                        // containerd did not answer.
+                        if unconfirmed.other {
+                            self.remove(&container.id).await;
+                        }
+                        Before::Refuse(unconfirmed.refusal)
+                    }
                 }
             }
-            Ok(Judged::Unchanged { active, outcome }) => {
+            Judged::Unchanged { active, outcome } => {
                 self.record(&active, event, &outcome);
                 forward(message)
             }
-            Ok(Judged::Refused {
+            Judged::Refused {
                 active,
                 outcome,
                 refusal,
-            }) => {
+            } => {
                 self.record(&active, event, &outcome);
                 Before::Refuse(refusal)
             }
-            Err(error) => self.without_verdict(message, refusal::containerd(&error)),
         }
     }
 }

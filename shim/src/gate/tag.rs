@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use portcullis_policy::Digest;
-use portcullis_policy::model::Mode;
 use portcullis_trust::{Denial, DenialReason};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -14,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::judge::Subject;
 use super::judge_pull::PullVerdict;
 use super::{Gate, refusal};
-use crate::containerd::ImageRecord;
+use crate::containerd::{ContainerdError, ImageRecord};
 use crate::intercept::Refusal;
 use crate::store::{Resolution, ResolutionSource};
 
@@ -141,7 +140,9 @@ impl Gate {
             .image_record(&record, until)
             .await
             .map_err(|error| refusal::containerd(&error))?;
-        let in_place = current.is_some_and(|current| current.target == digest);
+        let in_place = current
+            .as_ref()
+            .is_some_and(|current| current.target == digest);
         if !in_place {
             self.inner
                 .tags
@@ -162,10 +163,16 @@ impl Gate {
                     "containerd has no record {pulled} after pulling it, try again"
                 ))
             })?;
-            containerd
-                .point_record(&record, &like, deadline)
-                .await
-                .map_err(|error| refusal::containerd(&error))?
+            match containerd.point_record(&record, &like, deadline).await {
+                Ok(previous) => previous,
+                Err(error) => {
+                    if matches!(error, ContainerdError::Timeout { .. }) {
+                        // Perhaps it was done all the same.
+                        self.put_back(&record, current.as_ref()).await;
+                    }
+                    return Err(refusal::containerd(&error));
+                }
+            }
         };
         if self.shown(&record, &image, deadline).await {
             self.inner.tags.expect(&record, subject.namespace());
@@ -216,6 +223,7 @@ impl Gate {
         &self,
         subject: &Subject,
         verdict: PullVerdict,
+        deadline: Instant,
     ) -> PullVerdict {
         let PullVerdict::Allow {
             digest, decision, ..
@@ -223,32 +231,13 @@ impl Gate {
         else {
             return verdict;
         };
-        let bootstrap = &subject.active.policy.bootstrap.images;
-        let repository = subject.reference.repository();
-        let reserved = |target: &Digest| {
-            bootstrap
-                .iter()
-                .any(|image| image.repository == repository && image.digest == *target)
-        };
         let Some(record) = subject.reference.tag_record_name() else {
             return verdict;
         };
-        if !bootstrap.iter().any(|image| image.repository == repository) || reserved(digest) {
-            return verdict;
-        }
-        let held = self
-            .inner
-            .parts
-            .containerd
-            .image_record(&record, self.deadline())
-            .await;
-        let free =
-            matches!(&held, Ok(None)) || matches!(&held, Ok(Some(held)) if !reserved(&held.target));
-        if free {
+        if !self.is_reserved_tag(subject, digest, deadline).await {
             return verdict;
         }
         let mut decision = decision.clone();
-        decision.mode = Mode::Enforce;
         decision.denial = Some(Denial {
             reason: DenialReason::NotSatisfied,
             text: format!(
@@ -257,8 +246,40 @@ impl Gate {
             ),
         });
         PullVerdict::Deny {
+            offered: Some(*digest),
             decision,
-            offered: None,
+        }
+    }
+
+    /// Whether the tag names an image of the bootstrap list, or containerd does not say, and `digest` is none.
+    pub(super) async fn is_reserved_tag(
+        &self,
+        subject: &Subject,
+        digest: &Digest,
+        deadline: Instant,
+    ) -> bool {
+        let bootstrap = &subject.active.policy.bootstrap.images;
+        let repository = subject.reference.repository();
+        let reserved = |target: &Digest| {
+            bootstrap
+                .iter()
+                .any(|image| image.repository == repository && image.digest == *target)
+        };
+        let Some(record) = subject.reference.tag_record_name() else {
+            return false;
+        };
+        if !bootstrap.iter().any(|image| image.repository == repository) || reserved(digest) {
+            return false;
+        }
+        let held = self
+            .inner
+            .parts
+            .containerd
+            .image_record(&record, deadline)
+            .await;
+        match held {
+            Ok(held) => held.is_some_and(|held| reserved(&held.target)),
+            Err(_) => true,
         }
     }
 }

@@ -104,6 +104,14 @@ impl State {
 
         let new = files.and_then(|files| {
             self.load(&files, bootstrap.as_ref())
+                .and_then(|loaded| {
+                    // Files without a single policy, such as one cut to nothing, are no set either.
+                    let emptied = !says_nothing(&self.active.policy) && says_nothing(&loaded.0);
+                    if emptied && !accept_empty {
+                        return Err(vec![emptied_set("holds no policy")]);
+                    }
+                    Ok(loaded)
+                })
                 .map_err(|diagnostics| refused.extend(diagnostics))
                 .ok()
                 .map(|loaded| (files, loaded))
@@ -153,14 +161,7 @@ impl State {
             }
         };
         if files.is_empty() && !self.files.is_empty() && !accept_empty {
-            refused.push(whole_file(
-                "policyDir",
-                Severity::Error,
-                format!(
-                    "the policy directory {what}; the last good set stays in force. Put the policies back, or \
-                     drop it with `portcullis policy reset`"
-                ),
-            ));
+            refused.push(emptied_set(what));
             return None;
         }
         Some(files)
@@ -200,6 +201,22 @@ fn parse_bootstrap(
     file: Option<&SourceFile>,
 ) -> Result<Bootstrap, Vec<Diagnostic>> {
     file.map_or_else(|| Ok(Bootstrap::default()), |file| loader.bootstrap(file))
+}
+
+/// Whether a policy has no document that governs anything.
+fn says_nothing(policy: &portcullis_trust::CompiledPolicy) -> bool {
+    policy.set.governed_namespaces.is_empty() && !policy.set.has_cluster_policy
+}
+
+fn emptied_set(what: &str) -> Diagnostic {
+    whole_file(
+        "policyDir",
+        Severity::Error,
+        format!(
+            "the policy directory {what}; the last good set stays in force. Put the policies back, or drop it with \
+             `portcullis policy reset`"
+        ),
+    )
 }
 
 fn no_policy() -> Diagnostic {

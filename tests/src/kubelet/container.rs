@@ -129,15 +129,22 @@ impl Kubelet {
 
     /// Ids of the containers that run now.
     pub async fn running_containers(&mut self) -> Result<Vec<String>> {
-        let reply = self
-            .runtime
-            .list_containers(timed(ListContainersRequest { filter: None }))
-            .await?;
+        self.containers_in(ContainerState::ContainerRunning).await
+    }
+
+    /// Ids of the containers that were created and never started.
+    pub async fn created_containers(&mut self) -> Result<Vec<String>> {
+        self.containers_in(ContainerState::ContainerCreated).await
+    }
+
+    async fn containers_in(&mut self, state: ContainerState) -> Result<Vec<String>> {
+        let request = timed(ListContainersRequest { filter: None });
+        let reply = self.runtime.list_containers(request).await?;
         Ok(reply
             .into_inner()
             .containers
             .into_iter()
-            .filter(|container| container.state == ContainerState::ContainerRunning as i32)
+            .filter(|container| container.state == state as i32)
             .map(|container| container.id)
             .collect())
     }

@@ -30,11 +30,19 @@ impl Memo {
         if let Some(found) = self.recall(&key) {
             return found;
         }
-        // Not under the lock: a large collection must not hold up decisions on others.
+        // Not under the lock: a large collection must not hold up decisions on others, nor push them out.
         let verified = Arc::new(verify(trust, evidence));
+        self.keep(key, &verified);
+        verified
+    }
+
+    fn keep(&self, key: Vec<u8>, verified: &Verified) {
+        if weigh(verified) > WEIGHT {
+            return;
+        }
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if !entries.iter().any(|(other, _)| *other == key) {
-            entries.push_back((key, Arc::clone(&verified)));
+            entries.push_back((key, Arc::clone(verified)));
         }
         let mut weight: usize = entries.iter().map(|(_, kept)| weigh(kept)).sum();
         while entries.len() > ENTRIES || weight > WEIGHT {
@@ -43,7 +51,6 @@ impl Memo {
             };
             weight = weight.saturating_sub(weigh(&dropped));
         }
-        verified
     }
 
     fn recall(&self, key: &[u8]) -> Option<Verified> {
@@ -154,6 +161,25 @@ mod tests {
         assert_eq!(memo.entries.lock().unwrap().len(), ENTRIES);
         assert!(memo.recall(&key(&trust, &evidence(0))).is_some());
         assert!(memo.recall(&key(&trust, &evidence(1))).is_none());
+    }
+
+    #[test]
+    fn a_collection_too_heavy_to_be_kept_pushes_no_other_out() {
+        let memo = Memo::default();
+        memo.keep(vec![1], &verified(0));
+        memo.keep(vec![2], &verified(100_000));
+        assert!(memo.recall(&[2]).is_none());
+        assert!(memo.recall(&[1]).is_some());
+        // Each within the limit, not all together.
+        for key in 3..10 {
+            memo.keep(vec![key], &verified(20_000));
+        }
+        assert!(memo.recall(&[1]).is_none());
+        assert!(memo.recall(&[9]).is_some());
+    }
+
+    fn verified(tags: usize) -> Verified {
+        Arc::new(Ok(VerifiedCollection::with_tags(tags)))
     }
 
     #[test]

@@ -7,7 +7,7 @@ use portcullis_policy::model::{NotaryRequirement, Requirement, Rule, TagRule};
 
 use super::text;
 use super::{Asked, DenialReason, Finding};
-use crate::compile::CompiledPolicy;
+use crate::compile::{CompiledPolicy, needs};
 use crate::evidence::{Evidence, NotaryEvidence, OriginSource};
 use crate::notary::{KeyError, NotaryError, Signatory, Signer, Subject};
 use crate::time::Timestamp;
@@ -61,28 +61,37 @@ impl Judge<'_> {
         }
     }
 
-    /// Where the rule wants signed tags, what is missing for this one: another branch may be enough for the requirement,
-    /// and the tag still needs a signature that binds it.
+    /// Where the rule asks something of tags, what is missing for this one. Signed: another branch may be enough for the
+    /// requirement, and the tag still needs a signature that binds it.
     fn tag_binding(&self, by: &str) -> Option<Failure> {
-        if self.rule.tags != TagRule::Signed || self.asked.reference.digest().is_some() {
+        if self.asked.reference.digest().is_some() {
             return None;
         }
+        match self.rule.tags {
+            TagRule::Floating => return None,
+            TagRule::Signed => {}
+            TagRule::Immutable => return Some(unpinnable(by)),
+        }
+        // Only what is gathered: a signature of a branch that cannot hold would be lacking for ever.
         let mut signatures = Vec::new();
-        self.rule.requirement.walk(&mut |requirement| {
-            if let Requirement::Notary(_) = requirement {
-                signatures.push(self.requirement(requirement, ""));
-            }
-        });
-        let mut reason = DenialReason::NotSatisfied;
+        needs(&self.rule.requirement, &mut signatures, &mut false);
+        let mut lacking = None;
         for signature in signatures {
-            match signature {
+            match self.notary(signature, "") {
                 Outcome::Holds(_) => return None,
-                Outcome::Fails(failure) if failure.lacks_evidence() => reason = failure.reason,
+                Outcome::Fails(failure) if failure.lacks_evidence() => lacking = Some(failure),
                 Outcome::Fails(_) => {}
             }
         }
+        if let Some(lacking) = lacking {
+            let what = format!(
+                "{by} accepts signed tags and digests alone, and {}",
+                lacking.what
+            );
+            return Some(Failure { what, ..lacking });
+        }
         Some(Failure {
-            reason,
+            reason: DenialReason::NotSatisfied,
             what: format!(
                 "{by} accepts signed tags and digests alone, and no signature binds this tag"
             ),
@@ -368,7 +377,8 @@ impl Judge<'_> {
     }
 }
 
-/// Several failures as one: if one of them cannot be mended by gathering, only those count.
+/// Several failures as one: if one of them cannot be mended by gathering, only those count. The advice is that of the one
+/// that is hardest to mend: signing an image helps nobody whose policy denies it.
 pub(super) fn merge(mut failures: Vec<Failure>, between: &str) -> Option<Failure> {
     if failures.iter().any(|one| !one.lacks_evidence()) {
         failures.retain(|one| !one.lacks_evidence());
@@ -377,8 +387,12 @@ pub(super) fn merge(mut failures: Vec<Failure>, between: &str) -> Option<Failure
     let what = what.join(between);
     failures
         .into_iter()
-        .next()
-        .map(|first| Failure { what, ..first })
+        .min_by_key(|one| match one.reason {
+            DenialReason::Denied => 0,
+            DenialReason::Unsupported => 1,
+            _ => 2,
+        })
+        .map(|hardest| Failure { what, ..hardest })
 }
 
 /// `alice (key 3f…, targets/alice)`, or the role alone with its keys where no signer is pinned.
@@ -392,5 +406,16 @@ fn signer(found: &Signatory, pinned: bool) -> String {
     match found.role.strip_prefix("targets/") {
         Some(name) if pinned => format!("{name} ({word} {keys}, {})", found.role),
         _ => format!("{} ({word} {keys})", found.role),
+    }
+}
+
+/// Nothing remembers yet which digest a tag meant first, and a tag taken as floating would not be what the rule asks for.
+fn unpinnable(by: &str) -> Failure {
+    Failure {
+        reason: DenialReason::Unsupported,
+        what: format!(
+            "{by} has `tags: immutable`, and this version of portcullis cannot hold a tag to its first digest"
+        ),
+        advice: "Use the image by its digest".to_owned(),
     }
 }

@@ -8,6 +8,9 @@ use super::Asked;
 
 /// Longest text taken over from a policy, in characters.
 const MAX_QUOTE: usize = 300;
+/// Longest account of what is missing, in characters: it travels in a header, and a rule may have any number of
+/// alternatives.
+pub(super) const MAX_CLAUSES: usize = 2000;
 
 /// `namespace shop may not use registry.example.com/shop/app:1`.
 pub(super) fn subject(asked: &Asked<'_>) -> String {
@@ -57,13 +60,18 @@ pub(super) fn no_rule(scope: Option<&Scope>) -> String {
 
 /// Text from a document or a request, on one line and bounded.
 pub(super) fn quote(text: &str) -> String {
-    let mut out: String = text
+    let line: String = text
         .chars()
-        .take(MAX_QUOTE)
+        .take(MAX_QUOTE + 1)
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
-    if text.chars().nth(MAX_QUOTE).is_some() {
-        out.push('…');
+    clip(&line, MAX_QUOTE)
+}
+
+/// The first `limit` characters of `text`.
+pub(super) fn clip(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
     }
-    out
 }

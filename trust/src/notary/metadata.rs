@@ -1,7 +1,8 @@
 //! The four kinds of Notary v1 metadata, read from strict JSON into values. Nothing here is believed yet: signatures,
 //! checksums, versions and expiries are judged by `root` and `verify`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -17,6 +18,12 @@ use crate::time::Timestamp;
 const MAX_SIGNATURES: usize = 64;
 /// Keys per file.
 const MAX_KEYS: usize = 1024;
+/// Distinct keys per role: each is tried against signatures, and copied for each role.
+const MAX_ROLE_KEYS: usize = 64;
+/// Delegated roles per file, and per collection.
+pub(super) const MAX_ROLES: usize = 128;
+/// Paths per delegation: every target, and every path handed on, is compared with each of them.
+const MAX_PATHS: usize = 256;
 
 /// Largest file of `role` that is read, in bytes.
 pub(super) fn max_bytes(role: &str) -> usize {
@@ -66,8 +73,8 @@ pub(super) struct FileMeta {
 pub(super) struct RoleKeys {
     /// How many distinct keys must sign; at least 1.
     pub(super) threshold: u64,
-    /// The keys.
-    pub(super) keys: Vec<TufKey>,
+    /// The keys, each once. Shared: a file may name one key with megabytes of certificates for every role in it.
+    pub(super) keys: Vec<Arc<TufKey>>,
 }
 
 /// A role that another delegates to.
@@ -212,12 +219,13 @@ impl Envelope {
             });
         };
         let keys = self.keys(delegations.get("keys"))?;
-        let mut out: Vec<Delegation> = Vec::new();
-        for role in delegations
+        let roles = delegations
             .get("roles")
             .and_then(Json::array)
-            .unwrap_or_default()
-        {
+            .unwrap_or_default();
+        bounded(roles, MAX_ROLES, "delegated roles")?;
+        let mut out: Vec<Delegation> = Vec::new();
+        for role in roles {
             let name = role
                 .get("name")
                 .and_then(Json::string)
@@ -226,10 +234,9 @@ impl Envelope {
             if out.iter().any(|other| other.name == name) {
                 return Err(self.malformed("two delegations have the same name"));
             }
-            let paths = role
-                .get("paths")
-                .and_then(Json::array)
-                .unwrap_or_default()
+            let paths = role.get("paths").and_then(Json::array).unwrap_or_default();
+            bounded(paths, MAX_PATHS, "paths in a delegation")?;
+            let paths = paths
                 .iter()
                 .map(|path| path.string().map(str::to_owned))
                 .collect::<Option<_>>()
@@ -246,7 +253,7 @@ impl Envelope {
         })
     }
 
-    fn keys(&self, keys: Option<&Json>) -> Result<BTreeMap<String, TufKey>, NotaryError> {
+    fn keys(&self, keys: Option<&Json>) -> Result<BTreeMap<String, Arc<TufKey>>, NotaryError> {
         let none = BTreeMap::new();
         let keys = match keys {
             None | Some(Json::Null) => &none,
@@ -269,7 +276,7 @@ impl Envelope {
                     role: self.role.clone(),
                 });
             }
-            out.insert(id.clone(), key);
+            out.insert(id.clone(), Arc::new(key));
         }
         Ok(out)
     }
@@ -277,19 +284,30 @@ impl Envelope {
     fn role_keys(
         &self,
         role: &Json,
-        keys: &BTreeMap<String, TufKey>,
+        keys: &BTreeMap<String, Arc<TufKey>>,
     ) -> Result<RoleKeys, NotaryError> {
         let threshold = role
             .get("threshold")
             .and_then(Json::unsigned)
             .filter(|threshold| *threshold > 0)
             .ok_or_else(|| self.malformed("a role has no threshold above 0"))?;
-        let keys = role
+        let ids = role
             .get("keyids")
             .and_then(Json::array)
             .ok_or_else(|| self.malformed("a role has no key ids"))?
             .iter()
-            .map(|id| keys.get(id.string()?).cloned())
+            .map(Json::string)
+            .collect::<Option<BTreeSet<_>>>()
+            .ok_or_else(|| self.malformed("a key id is not a string"))?;
+        if ids.len() > MAX_ROLE_KEYS {
+            return Err(NotaryError::TooMany {
+                what: "keys in a role",
+                limit: MAX_ROLE_KEYS,
+            });
+        }
+        let keys = ids
+            .into_iter()
+            .map(|id| keys.get(id).cloned())
             .collect::<Option<_>>()
             .ok_or_else(|| self.malformed("a role names a key that is not listed"))?;
         Ok(RoleKeys { threshold, keys })
@@ -318,6 +336,13 @@ impl FileMeta {
             _ => Ok(()),
         }
     }
+}
+
+fn bounded(items: &[Json], limit: usize, what: &'static str) -> Result<(), NotaryError> {
+    if items.len() > limit {
+        return Err(NotaryError::TooMany { what, limit });
+    }
+    Ok(())
 }
 
 fn file_meta(entry: &Json) -> Option<FileMeta> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_policy::Digest;
+use portcullis_policy::{Digest, ImageReference};
 
 use super::error::NotaryError;
 use super::keys::PublicKey;
@@ -49,6 +49,23 @@ pub struct Signatory {
 }
 
 impl VerifiedCollection {
+    /// One with so many tags in `targets`.
+    #[cfg(test)]
+    pub(crate) fn with_tags(count: usize) -> Self {
+        let targets = (0..count).map(|tag| (tag.to_string(), None)).collect();
+        let role = TargetsRole {
+            targets,
+            listed: Vec::new(),
+            signed: Vec::new(),
+        };
+        Self {
+            gun: String::new(),
+            gathered_at: Timestamp(0),
+            roles: [("targets".to_owned(), role)].into(),
+            unusable: BTreeMap::new(),
+        }
+    }
+
     /// The collection's name.
     pub fn gun(&self) -> &str {
         &self.gun
@@ -66,9 +83,12 @@ impl VerifiedCollection {
             .map(|role| {
                 let names: usize = role.targets.keys().map(String::len).sum();
                 // A digest, a string and its share of a tree node.
-                names.saturating_add(role.targets.len().saturating_mul(80))
+                names
+                    .saturating_add(role.targets.len().saturating_mul(80))
+                    .saturating_add(role.listed.len().saturating_mul(600))
             })
             .sum::<usize>()
+            .saturating_add(self.unusable.len().saturating_mul(200))
             .saturating_add(4096)
     }
 
@@ -214,7 +234,8 @@ impl VerifiedCollection {
             .collect()
     }
 
-    /// Every tag released, in byte order.
+    /// Every tag released, in byte order. A target may have any name at all; one that no reference can say is no tag, and
+    /// must not find its way into a message.
     fn tags(&self) -> impl Iterator<Item = &str> {
         let names = |role: &str| {
             self.roles
@@ -225,6 +246,7 @@ impl VerifiedCollection {
         let mut tags: Vec<&str> = names(RELEASES)
             .chain(names("targets"))
             .map(String::as_str)
+            .filter(|name| ImageReference::is_tag(name))
             .collect();
         tags.sort_unstable();
         tags.dedup();

@@ -77,7 +77,7 @@ pub(super) fn signers<'a>(envelope: &Envelope, role: &'a RoleKeys) -> Vec<&'a Tu
         });
         if signed {
             seen.push(key);
-            out.push(listed);
+            out.push(listed.as_ref());
         }
     }
     out
@@ -121,7 +121,7 @@ pub(super) fn chain(
                 floor: from,
             });
         }
-        threshold("root", &next.envelope, newest.role("root")?)
+        endorsed(anchor.gun, &next.envelope, newest.role("root")?, None)
             .map_err(|_| NotaryError::RootRotation { from, to })?;
         self_signed(anchor.gun, &next, None)?;
         newest = next;
@@ -189,18 +189,29 @@ pub(super) fn believe(anchor: Anchor<'_>, text: &str, root: &Root) -> Result<(),
     }
 }
 
-/// The pin for `gun`: the exact entry, else the longest prefix ending in `*`.
+/// The pin for `gun`: the exact entry, else the longest prefix ending in `*`. Hosts are names of the DNS: an image whose
+/// host is written in capitals must not slip from a pin into trust on first use.
 pub(super) fn pin<'a>(trust: &'a NotaryServer, gun: &str) -> Option<&'a str> {
-    if let Some(pin) = trust.pins.get(gun) {
+    let gun = with_lower_host(gun);
+    let pins = || {
+        trust
+            .pins
+            .iter()
+            .map(|(pattern, pin)| (with_lower_host(pattern), pin.as_str()))
+    };
+    if let Some((_, pin)) = pins().find(|(pattern, _)| *pattern == gun) {
         return Some(pin);
     }
-    trust
-        .pins
-        .iter()
-        .filter_map(|(pattern, pin)| Some((pattern.strip_suffix('*')?, pin.as_str())))
+    pins()
+        .filter_map(|(pattern, pin)| Some((pattern.strip_suffix('*')?.to_owned(), pin)))
         .filter(|(prefix, _)| gun.starts_with(prefix))
         .max_by_key(|(prefix, _)| prefix.len())
         .map(|(_, pin)| pin)
+}
+
+fn with_lower_host(name: &str) -> String {
+    let (host, path) = name.split_at(name.find('/').unwrap_or(name.len()));
+    format!("{}{path}", host.to_ascii_lowercase())
 }
 
 /// The root keys that signed `root` and whose certificates may speak for `gun`, or an error if they are fewer than the
@@ -210,8 +221,17 @@ fn self_signed<'a>(
     root: &'a Root,
     at: Option<Timestamp>,
 ) -> Result<Vec<&'a TufKey>, NotaryError> {
-    let role = root.role("root")?;
-    let signed = threshold("root", &root.envelope, role)?;
+    endorsed(gun, &root.envelope, root.role("root")?, at)
+}
+
+/// The keys of a root role that signed `envelope` and whose certificates may speak for `gun`.
+fn endorsed<'a>(
+    gun: &str,
+    envelope: &Envelope,
+    role: &'a RoleKeys,
+    at: Option<Timestamp>,
+) -> Result<Vec<&'a TufKey>, NotaryError> {
+    let signed = threshold("root", envelope, role)?;
     let mut problem = None;
     let valid: Vec<&TufKey> = signed
         .into_iter()

@@ -15,8 +15,10 @@ use crate::time::Timestamp;
 
 /// Root versions fetched in one update.
 const MAX_ROOTS: u64 = 64;
-/// Bytes of all files of a collection together.
+/// Bytes of all files of a collection together, without those of delegated roles, which the walk counts.
 const MAX_TOTAL: usize = 16 << 20;
+/// Version floors kept of roles that nobody delegates to any more.
+const MAX_FLOORS: usize = 1024;
 
 /// One file the session wants next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +107,7 @@ impl Session {
         {
             session.trusted = newest.envelope.version;
             session.roots = previous.roots.iter().skip(start).cloned().collect();
+            session.total = session.roots.iter().map(String::len).sum();
             session.at = now.max(previous.gathered_at);
             session.kept = [&previous.snapshot, &previous.targets]
                 .into_iter()
@@ -185,14 +188,25 @@ impl Session {
                 mut taken,
                 want,
             } => {
-                let role = match want {
-                    Next::File(role, _) => role,
-                    Next::Timestamp | Next::Complete => "timestamp".to_owned(),
+                let (role, meta) = match want {
+                    Next::File(role, meta) => (role, Some(meta)),
+                    Next::Timestamp | Next::Complete => ("timestamp".to_owned(), None),
                 };
                 let body = body.ok_or_else(|| NotaryError::Missing { role: role.clone() })?;
-                let text = self.text(&role, body)?;
-                walk.accept(&text)?;
-                taken.insert(role, text);
+                // Go reads what is not UTF-8, so that a delegate can publish it.
+                let no_text = std::str::from_utf8(&body).is_err()
+                    && meta.is_some_and(|meta| meta.check(&role, &body).is_ok());
+                match self.text(&role, body) {
+                    Ok(text) => {
+                        walk.accept(&text)?;
+                        taken.insert(role, text);
+                    }
+                    Err(problem) => {
+                        if !no_text || !walk.give_up(problem.clone()) {
+                            return Err(problem);
+                        }
+                    }
+                }
                 self.below(walk, taken)
             }
         }
@@ -205,7 +219,9 @@ impl Session {
                 limit: max_bytes(role),
             });
         }
-        self.total = self.total.saturating_add(body.len());
+        if !role.starts_with("targets/") {
+            self.total = self.total.saturating_add(body.len());
+        }
         if self.total > MAX_TOTAL {
             return Err(NotaryError::TooLarge {
                 role: "the collection".to_owned(),
@@ -297,19 +313,25 @@ impl Session {
                 }
             }
         }
-        Ok(Stage::Done(Ok(Box::new(self.finish(taken, walk.versions)))))
+        Ok(Stage::Done(Ok(Box::new(self.finish(taken, &walk)))))
     }
 
     fn finish(
         &mut self,
         mut delegations: BTreeMap<String, String>,
-        versions: BTreeMap<String, u64>,
+        walk: &Walk,
     ) -> (NotaryCollection, NotaryMemory) {
         let mut take = |role| delegations.remove(role).unwrap_or_default();
         let (timestamp, snapshot, targets) = (take("timestamp"), take("snapshot"), take("targets"));
         let roots = std::mem::take(&mut self.roots);
         let mut memory = std::mem::take(&mut self.memory);
-        memory.floors.extend(versions);
+        // A delegate may invent roles without end. Roles that are delegated to, published or not, keep their floors.
+        memory.floors.extend(walk.versions.clone());
+        if memory.floors.len() > MAX_FLOORS {
+            memory.floors.retain(|role, _| {
+                walk.versions.contains_key(role) || walk.unusable.contains_key(role)
+            });
+        }
         let first_use = pin(&self.trust, &self.gun).is_none();
         if first_use && memory.first_root.is_none() {
             memory.first_root = roots.first().map(|root| Digest::of(root.as_bytes()));

@@ -7,12 +7,12 @@ use portcullis_policy::Digest;
 
 use super::error::NotaryError;
 use super::keys::PublicKey;
-use super::metadata::{Delegation, Envelope, FileMeta, RoleKeys, Targets};
+use super::metadata::{Delegation, Envelope, FileMeta, MAX_ROLES, RoleKeys, Targets, max_bytes};
 use super::root::{Root, threshold};
 use crate::time::Timestamp;
 
-/// Delegated roles read per collection.
-const MAX_ROLES: usize = 128;
+/// Bytes of all delegated roles of a collection together.
+const MAX_DELEGATED: u64 = 16 << 20;
 
 /// What a verified targets role says.
 #[derive(Debug, Clone)]
@@ -46,8 +46,10 @@ pub(super) struct Walk {
     snapshot: Option<FileMeta>,
     listed: Option<BTreeMap<String, FileMeta>>,
     pending: VecDeque<Delegation>,
-    /// Roles taken in, counting those that could not be counted.
-    taken: usize,
+    /// Delegations queued so far.
+    queued: usize,
+    /// Bytes of the delegated roles so far, as listed.
+    delegated: u64,
     /// Versions accepted, by role.
     pub(super) versions: BTreeMap<String, u64>,
     /// `targets` and every delegation that counts.
@@ -72,7 +74,8 @@ impl Walk {
             snapshot: None,
             listed: None,
             pending: VecDeque::new(),
-            taken: 0,
+            queued: 0,
+            delegated: 0,
             versions: BTreeMap::new(),
             roles: BTreeMap::new(),
             unusable: BTreeMap::new(),
@@ -159,19 +162,14 @@ impl Walk {
         self.judge("targets", &envelope, &role)?;
         self.floor("targets", envelope.version)?;
         let everything = [String::new()];
-        self.take(
-            "targets",
-            &role,
-            &everything,
-            &envelope,
-            envelope.targets()?,
-        )
+        let targets = envelope.targets()?;
+        self.take("targets", &role, &everything, &envelope, targets)
     }
 
     /// A delegate must not be able to spoil the collection for everyone else: what is wrong with its role makes the
     /// role not count, and whoever needs the role is told why. (A file that is not the one listed is no delegate's doing.)
     fn delegation(&mut self, text: &str) -> Result<(), NotaryError> {
-        let Some(delegation) = self.pending.pop_front() else {
+        let Some(delegation) = self.pop() else {
             return Ok(());
         };
         let name = delegation.name.as_str();
@@ -190,10 +188,34 @@ impl Walk {
             ),
             Err(problem) => {
                 self.unusable.insert(delegation.name, problem);
-                self.skip_unpublished();
+                self.skip_unreadable();
                 Ok(())
             }
         }
+    }
+
+    /// Goes on without the delegation that [`Walk::next`] asked for. False: it asked for something else.
+    pub(super) fn give_up(&mut self, problem: NotaryError) -> bool {
+        if !self.roles.contains_key("targets") {
+            return false;
+        }
+        let Some(delegation) = self.pop() else {
+            return false;
+        };
+        self.unusable.insert(delegation.name, problem);
+        self.skip_unreadable();
+        true
+    }
+
+    fn pop(&mut self) -> Option<Delegation> {
+        let delegation = self.pending.pop_front()?;
+        let length = self.listing(&delegation.name).map_or(0, |meta| meta.length);
+        self.delegated = self.delegated.saturating_add(length);
+        Some(delegation)
+    }
+
+    fn listing(&self, role: &str) -> Option<&FileMeta> {
+        self.listed.as_ref()?.get(role)
     }
 
     /// Signatures and expiry.
@@ -264,39 +286,59 @@ impl Walk {
             delegation
                 .paths
                 .retain(|path| paths.iter().any(|held| path.starts_with(held)));
-            self.taken = self.taken.saturating_add(1);
-            if self.taken > MAX_ROLES {
-                return Err(NotaryError::TooMany {
+            // The owner's own delegations come first and fit (`MAX_ROLES` per file); what delegates add to them may not.
+            if self.queued >= MAX_ROLES {
+                let problem = NotaryError::TooMany {
                     what: "delegated roles",
                     limit: MAX_ROLES,
-                });
+                };
+                self.unusable.insert(delegation.name, problem);
+                continue;
             }
+            self.queued = self.queued.saturating_add(1);
             self.pending.push_back(delegation);
         }
-        self.skip_unpublished();
+        self.skip_unreadable();
         Ok(())
     }
 
-    /// A delegation that nobody has published is not in the snapshot. One that was seen before must be.
-    fn skip_unpublished(&mut self) {
+    /// Skips delegations whose files are not asked for: not published, or too large. How large a delegate makes its file
+    /// is its own doing and spoils nothing else.
+    fn skip_unreadable(&mut self) {
         while let Some(delegation) = self.pending.front() {
-            let listed = self
-                .listed
-                .as_ref()
-                .is_some_and(|listed| listed.contains_key(&delegation.name));
-            if listed {
-                return;
-            }
+            let name = &delegation.name;
+            let problem = match self.listing(name) {
+                Some(meta) => match self.too_large(name, meta.length) {
+                    Some(problem) => problem,
+                    None => return,
+                },
+                // Nobody has published it. One that was seen before must be there.
+                None => NotaryError::NotListed {
+                    role: name.clone(),
+                    by: "snapshot",
+                },
+            };
             let Some(Delegation { name, .. }) = self.pending.pop_front() else {
                 return;
             };
-            let problem = NotaryError::NotListed {
-                role: name.clone(),
-                by: "snapshot",
-            };
-            if name != "targets/releases" || self.floors.contains_key(&name) {
+            let unpublished = matches!(problem, NotaryError::NotListed { .. });
+            if !unpublished || name != "targets/releases" || self.floors.contains_key(&name) {
                 self.unusable.insert(name, problem);
             }
         }
+    }
+
+    fn too_large(&self, role: &str, length: u64) -> Option<NotaryError> {
+        let limit = max_bytes(role);
+        if u64::try_from(limit).map_or(true, |limit| length > limit) {
+            return Some(NotaryError::TooLarge {
+                role: role.to_owned(),
+                limit,
+            });
+        }
+        (self.delegated.saturating_add(length) > MAX_DELEGATED).then(|| NotaryError::TooLarge {
+            role: "what is delegated".to_owned(),
+            limit: usize::try_from(MAX_DELEGATED).unwrap_or(usize::MAX),
+        })
     }
 }

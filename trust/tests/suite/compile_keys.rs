@@ -5,7 +5,7 @@ use portcullis_policy::model::{Mode, Requirement, Rule};
 use portcullis_policy::{Diagnostic, Severity, Span};
 use portcullis_trust::CompiledPolicy;
 
-use crate::common::policy::{alice, any, rule, set};
+use crate::common::policy::{alice, any, notary, rule, set};
 
 fn diagnostics(rules: Vec<Rule>) -> Vec<Diagnostic> {
     CompiledPolicy::compile(set(rules), Bootstrap::default(), Mode::Enforce).unwrap_err()
@@ -83,4 +83,61 @@ fn a_pin_that_is_no_key_id_is_an_error() {
         diagnostics(vec![rule(requirement)])[0].message,
         "the pin for docker.io/* is not a TUF key id: expected 64 hex digits"
     );
+}
+
+#[test]
+fn a_pin_that_could_never_match_is_refused_and_does_not_leave_its_image_to_first_use() {
+    let pinned_as = |name: &str| {
+        let mut requirement = notary(&[]);
+        if let Requirement::Notary(notary) = &mut requirement {
+            notary.trust.pins = [(name.to_owned(), "ab".repeat(32))].into();
+        }
+        CompiledPolicy::compile(
+            set(vec![rule(requirement)]),
+            Bootstrap::default(),
+            Mode::Enforce,
+        )
+    };
+    for name in [
+        "*",
+        "docker.io/library/nginx",
+        "docker.io/*",
+        "registry.example.com:5000/shop/app",
+        "registry.example.com:5000/*",
+        "registry.example.com/shop/app-*",
+        "Registry.example.com/shop/app",
+    ] {
+        assert!(pinned_as(name).is_ok(), "{name}");
+    }
+    for name in [
+        "nginx",
+        "nginx*",
+        "docker.io/nginx",
+        "index.docker.io/library/nginx",
+        "registry.example.com/app:1",
+        "registry.example.com/App",
+        "registry.example.com",
+        "https://registry.example.com/app",
+        "",
+    ] {
+        let diagnostics = pinned_as(name).unwrap_err();
+        assert!(
+            diagnostics[0].message.contains("would never be used"),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_list_that_requires_nothing_is_no_policy() {
+    for requirement in [
+        Requirement::All(Vec::new()),
+        any(0, vec![Requirement::Allow]),
+        any(0, Vec::new()),
+        any(2, vec![Requirement::Allow]),
+        any(1, vec![Requirement::All(Vec::new())]),
+    ] {
+        let all = diagnostics(vec![rule(requirement)]);
+        assert!(all[0].message.contains("a list of requirements is empty"));
+    }
 }

@@ -139,6 +139,25 @@ fn what_can_never_hold_is_refused_before_any_network() {
 }
 
 #[test]
+fn immutable_tags_are_refused_and_never_taken_as_floating() {
+    let mut immutable = rule(Requirement::Allow);
+    immutable.tags = TagRule::Immutable;
+    let policy = compile(vec![immutable]);
+    assert_eq!(
+        refused(&policy, V1),
+        (DenialReason::Unsupported, Mode::Enforce)
+    );
+    let text = match policy.prematch(Some("shop"), &reference(V1)) {
+        Prematch::Refused(decision) => decision.denial.unwrap().text,
+        Prematch::Governed(needs) => panic!("governed: {needs:?}"),
+    };
+    assert!(text.contains("`tags: immutable`"), "{text}");
+    assert!(text.contains("Use the image by its digest"), "{text}");
+    let by_digest = reference(&format!("{APP}@{}", digest_of("v1.0")));
+    assert!(governed(&policy, &by_digest).origin);
+}
+
+#[test]
 fn signed_tags_without_a_signature_system_are_refused_before_any_network() {
     let mut signed = rule(Requirement::Allow);
     signed.tags = TagRule::Signed;

@@ -408,3 +408,18 @@ fn an_unpinned_server_is_refused_with_the_key_to_pin() {
     assert_eq!(denied(&decision).0, DenialReason::NotSatisfied);
     assert!(denied(&decision).1.contains(&id));
 }
+
+#[test]
+fn a_signature_in_a_branch_that_cannot_hold_binds_no_tag_and_is_not_waited_for() {
+    let hopeless = Requirement::All(vec![alice(), deny(None)]);
+    let mut signed = rule(any(1, vec![Requirement::Allow, hopeless]));
+    signed.tags = TagRule::Signed;
+    let digest = digest_of("v1.0");
+    let decision = decide(
+        &compile(vec![signed]),
+        &app("v1.0"),
+        &digest,
+        &pulled(digest),
+    );
+    assert_eq!(denied(&decision).0, DenialReason::NotSatisfied);
+}

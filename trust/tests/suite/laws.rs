@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use crate::common::policy::{
-    alice, any, collection_of, compile, decide, deny, notary, origin, reference, rule, trust,
-    unsupported,
+    alice, any, bootstrapped, collection_of, compile, decide, deny, notary, origin, reference,
+    rule, trust, unsupported,
 };
 use crate::common::{APP, Files, WEB, digest_of, gather};
 
@@ -158,12 +158,40 @@ proptest! {
         if let Some(denial) = judge(&policy, &image, &evidence).denial
             && denial.reason == DenialReason::LackOfEvidence
         {
-            let governed = matches!(
-                policy.prematch(Some("shop"), &reference(&image.0)),
-                Prematch::Governed(_)
-            );
-            prop_assert!(governed);
+            // And that the gate is told what to gather for it.
+            match policy.prematch(Some("shop"), &reference(&image.0)) {
+                Prematch::Governed(needs) => prop_assert!(needs.origin || !needs.notary.is_empty()),
+                Prematch::Refused(refused) => prop_assert!(false, "{refused:?}"),
+            }
         }
+    }
+
+    #[test]
+    fn a_mode_never_changes_what_holds_only_what_a_refusal_does(
+        rules in prop::collection::vec(any_rule(), 1..4), image in image(), evidence in evidence()
+    ) {
+        let enforced: Vec<Rule> = rules.iter().map(|one| Rule { mode: None, ..one.clone() }).collect();
+        let strict = judge(&compile(enforced), &image, &evidence);
+        let decision = judge(&compile(rules.clone()), &image, &evidence);
+        prop_assert_eq!(decision.allowed(), strict.allowed());
+        // A refusal is enforced exactly if an enforced rule fails by itself.
+        if !decision.allowed() {
+            let fails = |one: &Rule| !holds(vec![one.clone()], &image, &evidence);
+            let blocks = rules.iter().any(|one| one.mode != Some(Mode::Audit) && fails(one));
+            prop_assert_eq!(decision.mode == Mode::Enforce, blocks);
+        }
+    }
+
+    #[test]
+    fn the_bootstrap_list_only_ever_adds_and_never_beats_a_deny(
+        one in any_rule(), image in image(), evidence in evidence()
+    ) {
+        let digest = digest_of(image.1);
+        let without = judge(&compile(vec![one.clone()]), &image, &evidence);
+        let with = judge(&bootstrapped(vec![one.clone()], digest), &image, &evidence);
+        prop_assert!(with.allowed() || !without.allowed());
+        let denied = Rule { requirement: Requirement::All(vec![one.requirement.clone(), deny(None)]), ..one };
+        prop_assert!(!judge(&bootstrapped(vec![denied], digest), &image, &evidence).allowed());
     }
 
     #[test]

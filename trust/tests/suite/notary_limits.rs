@@ -1,6 +1,6 @@
 //! Files that are not there or too large, and tags bound to digests.
 
-use crate::common::forge::{Delegate, Key, Publication, root, sign, targets};
+use crate::common::forge::{Publication, root, sign};
 use crate::common::{
     APP, Files, app, digest_of, first_use, fixture, gather, pinned, refused, span, text, update,
 };
@@ -86,52 +86,5 @@ fn a_bound_digest_needs_every_signer() {
     assert_eq!(
         text(bound(&requirement, "v1.0")),
         "the key pinned for alice cannot be used: expected exactly one PEM block, `PUBLIC KEY` or `CERTIFICATE`"
-    );
-}
-
-#[test]
-fn all_files_together_are_bounded() {
-    // Forged: three delegates, each within the limit of a file.
-    let a = Key::new("test-a");
-    let mut publication = Publication::new();
-    let names = ["one", "two", "three"];
-    let keys = [&a];
-    let delegates: Vec<Delegate<'_>> = names
-        .iter()
-        .map(|name| Delegate {
-            name,
-            keys: &keys,
-            threshold: 1,
-            paths: &[""],
-        })
-        .collect();
-    publication.targets = sign(&targets(1, &[], &delegates), &[&publication.key]);
-    publication.delegations = names.map(|name| (name, "x".repeat(7 << 20))).to_vec();
-    assert_eq!(
-        refused(&publication.files()),
-        "the collection is larger than 16777216 bytes"
-    );
-}
-
-#[test]
-fn endless_delegations_are_refused() {
-    // Forged.
-    let a = Key::new("test-a");
-    let mut publication = Publication::new();
-    let names: Vec<String> = (0..129).map(|number| format!("d{number}")).collect();
-    let keys = [&a];
-    let delegates: Vec<Delegate<'_>> = names
-        .iter()
-        .map(|name| Delegate {
-            name,
-            keys: &keys,
-            threshold: 1,
-            paths: &[""],
-        })
-        .collect();
-    publication.targets = sign(&targets(1, &[], &delegates), &[&publication.key]);
-    assert_eq!(
-        refused(&publication.files()),
-        "the trust data has more than 128 delegated roles"
     );
 }

@@ -250,3 +250,114 @@ fn a_root_needs_its_own_threshold() {
     let files = publication.files();
     assert!(gather(&files, APP, &pinned(APP, &files)).is_ok());
 }
+
+#[test]
+fn a_root_key_with_a_certificate_of_no_use_cannot_pass_trust_on() {
+    // Forged: root 1 lists a second key, whose certificate is a CA's, and that key names root 2.
+    let mut publication = Publication::new();
+    let (ca, new) = (Key::listed("test-a", "test-ca"), Key::new("test-b"));
+    let first = root(1, &[&publication.key, &ca], 1, &publication.key);
+    publication.roots = vec![sign(&first, &[&publication.key])];
+    let trust = pinned_to(APP, &publication.key.id);
+    let seen = gather(&publication.files(), APP, &trust).unwrap();
+    let second = root(2, &[&new], 1, &publication.key);
+    publication.roots.push(sign(&second, &[&ca, &new]));
+    assert_eq!(
+        text(update(&publication.files(), &trust, &seen)),
+        "root version 2 is not signed by the keys of root version 1"
+    );
+    publication.roots[1] = sign(&second, &[&publication.key, &new]);
+    assert!(update(&publication.files(), &trust, &seen).is_ok());
+}
+
+#[test]
+fn a_bundle_has_one_leaf_and_it_comes_first() {
+    // Forged.
+    let refused_with = |certificates: &[&str]| {
+        let mut publication = Publication::new();
+        let key = Key::bundled("test-a", certificates);
+        publication.roots = vec![sign(&root(1, &[&key], 1, &publication.key), &[&key])];
+        let files = publication.files();
+        gather(&files, APP, &pinned_to(APP, &key.id)).map_err(|error| error.to_string())
+    };
+    assert!(refused_with(&["test-a", "test-ca"]).is_ok());
+    for (certificates, problem) in [
+        (
+            ["test-a", "test-a-again"],
+            "there is more than one leaf certificate",
+        ),
+        (
+            ["test-a", "test-b"],
+            "there is more than one leaf certificate",
+        ),
+        (["test-ca", "test-a"], "the first certificate is a CA"),
+    ] {
+        assert_eq!(
+            refused_with(&certificates).unwrap_err(),
+            format!("no root certificate is valid for {APP}: {problem}")
+        );
+    }
+    // Without end: none of them counts.
+    assert_eq!(
+        refused_with(&["test-a"; 17]).unwrap_err(),
+        "root is signed by 0 of its keys, 1 must sign"
+    );
+}
+
+#[test]
+fn a_pin_is_found_whatever_the_case_of_host_and_key_id() {
+    let files = Files::of("app/1");
+    let mut trust = pinned_to(
+        "Registry.Example.com/shop/app",
+        &root_key_id(&files).to_uppercase(),
+    );
+    assert!(gather(&files, APP, &trust).is_ok());
+    // An image whose host is in capitals does not slip into trust on first use.
+    trust.pins = [("registry.example.com/*".to_owned(), "0".repeat(64))].into();
+    trust.trust_on_first_use = true;
+    for gun in [APP, "REGISTRY.example.com/shop/app"] {
+        assert!(
+            !matches!(
+                gather(&files, gun, &trust),
+                Ok(_) | Err(NotaryError::Unpinned { .. })
+            ),
+            "{gun}"
+        );
+    }
+}
+
+#[test]
+fn a_pin_with_a_port_is_for_that_port() {
+    let files = Files::of("app/1");
+    for pattern in [
+        "registry.example.com:5000/shop/app",
+        "registry.example.com:5000/*",
+    ] {
+        assert!(matches!(
+            gather(&files, APP, &pinned_to(pattern, &root_key_id(&files))),
+            Err(NotaryError::Unpinned { .. })
+        ));
+    }
+}
+
+#[test]
+fn stored_roots_count_towards_the_size_of_a_collection() {
+    // Forged: sixteen mebibytes of believed roots.
+    let publication = Publication::new();
+    let trust = pinned(APP, &publication.files());
+    let mut seen = gather(&publication.files(), APP, &trust).unwrap();
+    let padded = |version| {
+        let text = sign(
+            &root(version, &[&publication.key], 1, &publication.key),
+            &[&publication.key],
+        );
+        format!("{text}{}", " ".repeat(1_000_000))
+    };
+    seen.collection.roots.extend((2..19).map(padded));
+    let mut newest = Publication::new();
+    newest.roots = seen.collection.roots[17..].to_vec();
+    assert_eq!(
+        text(update(&newest.files(), &trust, &seen)),
+        "the collection is larger than 16777216 bytes"
+    );
+}

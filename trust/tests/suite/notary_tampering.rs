@@ -1,9 +1,11 @@
 //! Files changed, swapped or written in two ways. Where no real tool would publish such a thing, `forge` signs it with
 //! test keys and the test says so.
 
-use crate::common::forge::Publication;
-use crate::common::{APP, Files, app, gather, pinned, refused, text};
-use portcullis_trust::notary::{NotaryError, verify};
+use crate::common::forge::{Delegate, Key, Publication, sign, targets};
+use crate::common::signer_refused;
+use crate::common::{APP, Files, app, collection, digest_of, gather, key, pinned, refused, text};
+use portcullis_trust::notary::{NotaryError, Signer, Subject, verify};
+use serde_json::json;
 
 #[test]
 fn a_tampered_file_below_the_snapshot_is_refused_by_its_checksum() {
@@ -66,8 +68,18 @@ fn stored_evidence_that_was_tampered_with_is_refused() {
     let mut evidence = good.clone();
     evidence.collection.delegations.remove("targets/alice");
     assert_eq!(
-        text(verify(&trust, &evidence)),
-        "the trust data is incomplete: targets/alice is missing"
+        signer_refused(
+            &verify(&trust, &evidence).unwrap(),
+            "v1.0",
+            "alice",
+            "alice.pub"
+        ),
+        "the signature of alice does not count: the trust data is incomplete: targets/alice is missing"
+    );
+    evidence.collection.delegations.remove("targets/releases");
+    assert_eq!(
+        text(verify(&trust, &evidence).unwrap().target("old")),
+        "what is released is unknown: the trust data is incomplete: targets/releases is missing"
     );
     let mut evidence = good;
     evidence.collection.server = "https://elsewhere.example.com".to_owned();
@@ -178,4 +190,119 @@ fn the_delegation_of_one_signer_does_not_pass_for_that_of_another() {
         gather(&files, APP, &pinned(APP, &files)),
         Err(NotaryError::Checksum { role, .. }) if role == "targets/bob"
     ));
+}
+
+/// `targets/releases` says this of `v1.0` beside an older entry in `targets`.
+fn released_as(hashes: serde_json::Value) -> Publication {
+    let a = Key::new("test-a");
+    let mut publication = Publication::new();
+    let releases = Delegate {
+        name: "releases",
+        keys: &[&a],
+        threshold: 1,
+        paths: &[""],
+    };
+    let signed = targets(1, &[("v1.0", "older")], &[releases]);
+    publication.targets = sign(&signed, &[&publication.key]);
+    let mut released = targets(1, &[("v1.0", "newer")], &[]);
+    released["targets"]["v1.0"]["hashes"] = hashes;
+    publication.delegations = vec![("releases", sign(&released, &[&a]))];
+    publication
+}
+
+#[test]
+fn a_target_counts_by_its_sha256_alone_and_nothing_stands_in_for_it() {
+    // Forged.
+    let sha256 = "+o+RnJCdXrnjc9CQkoFw6w53k2rCDPQTMytSCQUxaO4=";
+    for hashes in [
+        json!({"sha512": sha256}),
+        json!({"SHA256": sha256}),
+        json!({"md5": sha256, "sha-256": sha256}),
+        json!({}),
+    ] {
+        let collection = collection(&released_as(hashes.clone()).files());
+        assert_eq!(
+            text(collection.target("v1.0")),
+            "tag v1.0 is not signed",
+            "{hashes}"
+        );
+    }
+    for hashes in [
+        json!({"sha256": ""}),
+        json!({"sha256": "AAAA"}),
+        json!({"sha256": 1}),
+        json!({"sha256": null}),
+        json!({"sha256": sha256.trim_end_matches('=')}),
+        json!({"sha256": "fa8b919c909d5eb9e373d090928170eb0e7936ac20ccf413332b96520903168e"}),
+    ] {
+        let collection = collection(&released_as(hashes.clone()).files());
+        assert_eq!(
+            text(collection.target("v1.0")),
+            "what is released is unknown: targets/releases is malformed: a target is not of the form of one",
+            "{hashes}"
+        );
+    }
+}
+
+#[test]
+fn what_a_target_says_beside_its_digest_changes_nothing() {
+    // Forged.
+    let mut publication = Publication::new();
+    let mut signed = targets(1, &[("v1.0", "v1.0")], &[]);
+    signed["targets"]["v1.0"]["custom"] = json!({"hashes": {"sha256": "AAAA"}, "digest": "x"});
+    signed["custom"] = json!([[[]]]);
+    publication.targets = sign(&signed, &[&publication.key]);
+    assert_eq!(
+        collection(&publication.files()).target("v1.0"),
+        Ok(digest_of("v1.0"))
+    );
+}
+
+#[test]
+fn the_name_of_a_target_is_never_shown_nor_taken_for_a_tag_if_it_is_none() {
+    // Forged: whoever holds the targets key writes a line into the log of every node.
+    let a = Key::new("test-a");
+    let digest = digest_of("v1.0");
+    for name in ["v1: allowed", "", "../x", "a b", "-v1", "\u{e9}"] {
+        let mut publication = Publication::delegated(&[&a], 1, &[""], &[&a]);
+        let alice = Delegate {
+            name: "alice",
+            keys: &[&a],
+            threshold: 1,
+            paths: &[""],
+        };
+        let signed = targets(1, &[(name, "v1.0")], &[alice]);
+        publication.targets = sign(&signed, &[&publication.key]);
+        publication.delegations[0].1 = sign(&targets(1, &[(name, "v1.0")], &[]), &[&a]);
+        let collection = collection(&publication.files());
+        let key = key("test-b.crt");
+        let signer = Signer {
+            name: "alice",
+            key: &key,
+        };
+        assert_eq!(
+            text(collection.satisfied(Subject::Digest(&digest), &[signer])),
+            format!("{digest} is not signed under any tag"),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_tag_is_compared_byte_for_byte() {
+    // Forged: Go's JSON would take `\u0076` for `v`, and so does this reader; composed and decomposed letters are two.
+    let mut publication = Publication::new();
+    let signed = targets(
+        1,
+        &[("V1.0", "v1.0"), ("v1.0 ", "v1.0"), ("v1\u{2024}0", "v1.0")],
+        &[],
+    );
+    publication.targets = sign(&signed, &[&publication.key]);
+    let verified = collection(&publication.files());
+    assert_eq!(text(verified.target("v1.0")), "tag v1.0 is not signed");
+    let escaped = sign(&targets(1, &[("v1.0", "v1.0")], &[]), &[&publication.key])
+        .replace("\"v1.0\"", "\"\\u00761.0\"");
+    publication.targets = escaped;
+    let verified = collection(&publication.files());
+    assert_eq!(verified.target("v1.0"), Ok(digest_of("v1.0")));
 }

@@ -180,3 +180,24 @@ fn reading_the_same_set_again_is_not_a_new_generation() {
     assert_eq!(state.active().generation, before.generation);
     assert_eq!(state.active().since, before.since);
 }
+
+#[test]
+fn a_file_cut_to_nothing_does_not_replace_a_set_until_an_operator_says_so() {
+    let loader = crate::policy::SetLoader {
+        options: portcullis_policy::load::LoadOptions::default(),
+        mode: Mode::Enforce,
+    };
+    let policy = "apiVersion: portcullis.dev/v1\nkind: ClusterImagePolicy\nmetadata: {name: a}\nspec:\n  \
+                  repositories:\n  - {name: \"docker.io/*\", policy: {allow: {}}}\n";
+    let (mut state, _) =
+        State::new(Arc::new(loader), None, Timestamp(1)).unwrap_or_else(|_| panic!("must start"));
+    state.take(reading(&[file("a.yaml", policy)]), false, Timestamp(2));
+    assert_eq!(state.active().policy.set.rules.len(), 1);
+
+    state.take(reading(&[file("a.yaml", "")]), false, Timestamp(3));
+    assert_eq!(state.active().policy.set.rules.len(), 1);
+    assert!(messages(&state.active().refused).contains("policy reset"));
+
+    state.take(reading(&[file("a.yaml", "")]), true, Timestamp(4));
+    assert!(state.active().policy.set.rules.is_empty());
+}

@@ -24,7 +24,15 @@ pub(crate) struct Key {
 impl Key {
     /// `pair` names the private key, `certificate` the certificate it is listed with.
     pub(crate) fn listed(pair: &str, certificate: &str) -> Self {
-        let pem = fs::read(fixture(&format!("keys/{certificate}.crt"))).unwrap();
+        Self::bundled(pair, &[certificate])
+    }
+
+    /// With several certificates in one bundle.
+    pub(crate) fn bundled(pair: &str, certificates: &[&str]) -> Self {
+        let pem: Vec<u8> = certificates
+            .iter()
+            .flat_map(|name| fs::read(fixture(&format!("keys/{name}.crt"))).unwrap())
+            .collect();
         let entry = json!({
             "keytype": "ecdsa-x509",
             "keyval": {"private": null, "public": STANDARD.encode(pem)},
@@ -40,6 +48,13 @@ impl Key {
     pub(crate) fn new(name: &str) -> Self {
         Self::listed(name, name)
     }
+}
+
+/// A key of some type that nobody can sign with, with its id, as `keys` lists it.
+pub(crate) fn useless_key(number: usize) -> (String, Value) {
+    let public = STANDARD.encode(number.to_string());
+    let entry = json!({"keytype": "ecdsa", "keyval": {"private": null, "public": public}});
+    (Digest::of(&canonical(&entry)).hex(), entry)
 }
 
 /// `serde_json` writes sorted keys and no white space; the strings here need no escapes that differ.
