@@ -19,6 +19,7 @@ mod credentials;
 mod duration;
 pub(crate) mod fetch;
 mod files;
+mod health;
 mod hosts;
 mod limits;
 mod manifest;

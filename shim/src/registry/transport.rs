@@ -17,10 +17,11 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use super::breaker::{Breaker, Pass};
+use super::breaker::Breaker;
 use super::connect::{ConnectError, Connector};
 use super::error::{RemoteError, cause};
 use super::files::Stamp;
+use super::health;
 use super::proxy::ProxyConfig;
 use super::retry_after;
 use super::tls::TlsSettings;
@@ -147,7 +148,7 @@ impl Transport {
             Ok(result) => result,
             Err(_elapsed) => Err(timeout()),
         };
-        tell(&host, judge(pass, &result, fair));
+        health::note(&host, pass, &result, fair);
         result
     }
 
@@ -280,47 +281,6 @@ impl Transport {
         let client = used.1.clone();
         clients.insert(0, used);
         Some(client)
-    }
-}
-
-/// What an exchange did to the breaker of its host.
-#[derive(Debug, Clone, Copy)]
-enum Turn {
-    Opened,
-    Closed,
-    Unchanged,
-}
-
-/// What an outcome says about the health of the host.
-fn judge(pass: Pass<'_>, result: &Result<Answer, RemoteError>, fair: bool) -> Turn {
-    let failed = match result {
-        Ok(answer) => answer.status.is_server_error(),
-        Err(RemoteError::Unreachable { cause, .. }) => *cause != cause::NOT_TLS,
-        Err(RemoteError::Timeout { .. }) if !fair => return Turn::Unchanged,
-        Err(RemoteError::Timeout { .. }) => true,
-        Err(_) => false,
-    };
-    if failed {
-        if pass.failed() {
-            Turn::Opened
-        } else {
-            Turn::Unchanged
-        }
-    } else if pass.succeeded() {
-        Turn::Closed
-    } else {
-        Turn::Unchanged
-    }
-}
-
-fn tell(host: &str, turn: Turn) {
-    match turn {
-        Turn::Opened => tracing::warn!(
-            host,
-            "circuit breaker opened: the host failed repeatedly and is not asked for a while"
-        ),
-        Turn::Closed => tracing::info!(host, "circuit breaker closed: the host answers again"),
-        Turn::Unchanged => {}
     }
 }
 
