@@ -1,5 +1,5 @@
 //! The bootstrap list: images that are in force beside every policy, so that no policy can lock out what
-//! distributes policy (DESIGN §3 rule 10). Digest and namespace only.
+//! distributes policy (docs/rules.md rule 10). Digest and namespace only.
 
 use std::sync::Arc;
 

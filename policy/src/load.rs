@@ -52,7 +52,7 @@ pub struct SourceFile {
     /// Its bytes.
     pub bytes: Vec<u8>,
     /// Permission bits; `None` where the caller has none (standard input, tests). A file with a Secret that holds
-    /// a password must not be readable by group or others (CONTRACTS §1).
+    /// a password must not be readable by group or others (docs/configuration.md).
     pub mode: Option<u32>,
 }
 

@@ -23,7 +23,7 @@ pub enum Scope {
 pub enum Mode {
     /// It is refused.
     Enforce,
-    /// It goes forward and is logged as "would deny" (CONTRACTS §4).
+    /// It goes forward and is logged as "would deny" (docs/rules.md).
     Audit,
 }
 
@@ -42,11 +42,11 @@ pub enum TagRule {
     Immutable,
 }
 
-/// Whose matching a rule follows (CONTRACTS §2).
+/// Whose matching a rule follows (docs/policy.md).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Dialect {
-    /// The string as sent, with the `:*` retry and the split at the first `/` (facts: Portieris 0.14.2).
+    /// The string as sent, with the `:*` retry and the split at the first `/` (as Portieris 0.14.2 has it).
     Portieris,
     /// The normalised name, host and path separately, digest references by their repository.
     Portcullis,

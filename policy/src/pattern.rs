@@ -1,4 +1,4 @@
-//! Repository patterns: which references one matches, and how specific it is (CONTRACTS §2).
+//! Repository patterns: which references one matches, and how specific it is (docs/policy.md).
 
 mod head;
 mod portcullis;

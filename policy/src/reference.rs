@@ -1,7 +1,7 @@
 //! Image references, parsed as containerd's CRI plugin parses them (`distribution/reference`, docker normalisation).
 //!
 //! Grammar: <https://github.com/distribution/reference>, `reference.go` and `normalize.go`. Two things are stricter here:
-//! image IDs are refused (DESIGN §4), and the 255-byte limit covers the host too, as containerd 1.6 has it.
+//! image IDs are refused (docs/policy.md), and the 255-byte limit covers the host too, as containerd 1.6 has it.
 
 pub(crate) mod grammar;
 
@@ -35,7 +35,7 @@ pub enum ReferenceError {
     /// Not of the form `[host[:port]/]path[:tag][@sha256:…]`.
     #[error("`{0}` is not an image reference")]
     Malformed(String),
-    /// `sha256:<hex>` or 64 hex digits: it would select any cached image by its ID (DESIGN §4).
+    /// `sha256:<hex>` or 64 hex digits: it would select any cached image by its ID (docs/policy.md).
     #[error("`{0}` names an image by ID; use a repository with a tag or digest")]
     ImageId(String),
     /// A digest of another algorithm than sha256.
@@ -149,7 +149,7 @@ impl ImageReference {
         format!("{}@{digest}", self.repository())
     }
 
-    /// `domain/path:tag` for a reference that names no digest: the name of containerd's tag record (DESIGN §5).
+    /// `domain/path:tag` for a reference that names no digest: the name of containerd's tag record (docs/rules.md).
     pub fn tag_record_name(&self) -> Option<String> {
         match (&self.tag, &self.digest) {
             (Some(tag), None) => Some(format!("{}:{tag}", self.repository())),

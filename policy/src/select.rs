@@ -1,4 +1,4 @@
-//! Which rules govern an image in a namespace (CONTRACTS §2).
+//! Which rules govern an image in a namespace (docs/policy.md).
 
 use std::cmp::Ordering;
 

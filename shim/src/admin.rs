@@ -1,4 +1,4 @@
-//! The admin socket: root only, HTTP/1.1 with JSON (CONTRACTS §6).
+//! The admin socket: root only, HTTP/1.1 with JSON (docs/cli.md).
 //!
 //! It answers questions about the gate and takes an operator's explicit steps. It must never decide anything itself:
 //! what `check` says comes from the same gate that judges pulls and creates.

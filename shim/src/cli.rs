@@ -30,7 +30,7 @@ use crate::config::ConfigError;
 use args::{Cli, Command, Output};
 use text::Style;
 
-/// How a command ended (CONTRACTS §5).
+/// How a command ended (docs/rules.md).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Yes, or done.

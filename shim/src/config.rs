@@ -1,4 +1,4 @@
-//! config.yaml: strict, every key with a default (CONTRACTS §1).
+//! config.yaml: strict, every key with a default (docs/configuration.md).
 //!
 //! This module only reads and checks the node's configuration. It must never touch the policy, and no secret stands
 //! in it: credentials are named by the files that hold them.
@@ -28,7 +28,7 @@ pub use snapshotters::LazySnapshotters;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Config {
-    /// What rules without a mode of their own mean; `audit` covers "no rule" too (DESIGN §3 rule 4).
+    /// What rules without a mode of their own mean; `audit` covers "no rule" too (docs/rules.md rule 4).
     pub mode: Mode,
     /// The socket the kubelet is pointed at. Ignored under socket activation.
     #[serde(deserialize_with = "field::absolute_path")]
@@ -54,7 +54,7 @@ pub struct Config {
     pub notary: Vec<NotaryEntry>,
     /// What becomes of containers that were not judged here.
     pub foreign_containers: ForeignContainers,
-    /// Snapshotters that do not check diff IDs on use (DESIGN §5).
+    /// Snapshotters that do not check diff IDs on use (docs/rules.md).
     pub lazy_snapshotters: LazySnapshotters,
     /// Form of the log; `None`: human on a terminal, else JSON.
     pub log_format: Option<LogFormat>,

@@ -1,4 +1,4 @@
-//! The gate: judges each call, with the I/O around the pure decision (DESIGN §1, steps 3 to 8).
+//! The gate: judges each call, with the I/O around the pure decision (docs/architecture.md, steps 3 to 8).
 //!
 //! Everything that decides is `portcullis-trust`; what is here fetches what a decision needs, carries it out and
 //! makes sure that what was judged is what runs. It must never let a request through because something failed.
@@ -73,7 +73,7 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Counters.
     pub metrics: Arc<Metrics>,
-    /// All outside work of one gated call (CONTRACTS §1 `budget`).
+    /// All outside work of one gated call (docs/configuration.md `budget`).
     pub budget: Duration,
 }
 

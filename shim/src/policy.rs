@@ -1,7 +1,7 @@
 //! The policy in force: read from a directory, reloaded atomically, kept across reboots.
 //!
 //! One keeper thread does all the reading; decisions only ever see a whole set through [`PolicyHandle::current`] and
-//! never wait for a disk. A set that does not load never replaces one that does (DESIGN §3 rule 10).
+//! never wait for a disk. A set that does not load never replaces one that does (docs/rules.md rule 10).
 
 mod bootstrap_file;
 mod directory;
@@ -51,14 +51,14 @@ pub struct PolicySettings {
     pub dir: PathBuf,
     /// bootstrap.yaml.
     pub bootstrap: PathBuf,
-    /// How long plain files must rest before they count as one set (CONTRACTS §1).
+    /// How long plain files must rest before they count as one set (docs/configuration.md).
     pub quiet: Duration,
     /// How often the directory is compared with what is in force even if nothing was reported.
     pub poll: Duration,
 }
 
 impl PolicySettings {
-    /// The settings of CONTRACTS §1 for a directory and a bootstrap list.
+    /// The settings of docs/configuration.md for a directory and a bootstrap list.
     pub fn new(dir: impl Into<PathBuf>, bootstrap: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),

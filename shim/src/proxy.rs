@@ -1,4 +1,4 @@
-//! The proxy: hyper in, hyper out, bodies passed as frames (DESIGN §4).
+//! The proxy: hyper in, hyper out, bodies passed as frames (docs/architecture.md).
 //!
 //! It routes on `:path`, hands the requests of gated methods to an [`Interceptor`], and passes everything else through
 //! without reading it. It must never decide anything about an image, and never forward a method that is not in the

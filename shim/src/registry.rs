@@ -1,4 +1,4 @@
-//! The registry, reached exactly as containerd reaches it (DESIGN §6).
+//! The registry, reached exactly as containerd reaches it (docs/architecture.md).
 //!
 //! A request goes to the hosts that containerd would ask, in its order (`hosts`), each with authentication
 //! and redirects (`fetch`) over exchanges that are bounded in every way (`transport`). No answer is cached and none

@@ -1,4 +1,4 @@
-//! The evidence store: redb, values in versioned JSON, crash safe. Verdicts are never stored (DESIGN §3 rule 7).
+//! The evidence store: redb, values in versioned JSON, crash safe. Verdicts are never stored (docs/rules.md rule 7).
 //!
 //! Reads are answered from memory, so that a create needs no disk (rule 15); writes go to memory first and to the
 //! file by one writer thread behind a bounded queue.
@@ -37,7 +37,7 @@ use self::table::Caps;
 use self::writer::Writer;
 use crate::containerd::Sandbox;
 
-/// What proves that a root digest ends in an image ID, from bytes hashed here (DESIGN §3 rule 3).
+/// What proves that a root digest ends in an image ID, from bytes hashed here (docs/rules.md rule 3).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Link {
     /// What a reference names: digest of an index, or of a manifest.
@@ -48,7 +48,7 @@ pub struct Link {
     pub config: Digest,
     /// Chain ID of the config's diff IDs (OCI image-spec, "Layer ChainID"): the snapshot a container runs on.
     pub chain_id: Digest,
-    /// The config's `User`, for the swap of DESIGN §5.
+    /// The config's `User`, for the swap of docs/rules.md.
     pub user: String,
 }
 

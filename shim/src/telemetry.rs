@@ -1,7 +1,7 @@
 //! Logs, the audit line, metrics.
 //!
 //! Nothing here may hold up a decision: log lines go through a bounded queue that drops and counts, metrics are
-//! atomics (DESIGN §3 rule 15). Nothing here may print a secret (rule 14): credentials have no `Display`.
+//! atomics (docs/rules.md rule 15). Nothing here may print a secret (rule 14): credentials have no `Display`.
 
 pub mod audit;
 mod format;

@@ -143,7 +143,7 @@ impl CompiledPolicy {
         self.set.governing_scope(namespace)
     }
 
-    /// The mode in force for a rule: audit if the rule says so or the node does (CONTRACTS §4).
+    /// The mode in force for a rule: audit if the rule says so or the node does (docs/rules.md).
     pub fn mode(&self, rule: &Rule) -> Mode {
         match (self.node_mode, rule.mode) {
             (Mode::Audit, _) | (_, Some(Mode::Audit)) => Mode::Audit,

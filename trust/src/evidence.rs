@@ -1,4 +1,4 @@
-//! What was gathered about an image. Evidence is stored; verdicts are not (DESIGN §3 rule 7).
+//! What was gathered about an image. Evidence is stored; verdicts are not (docs/rules.md rule 7).
 
 use portcullis_policy::Digest;
 

@@ -38,7 +38,7 @@ pub struct NotaryCollection {
     pub server: String,
     /// Globally unique name: the normalised repository.
     pub gun: String,
-    /// When it was accepted from the network; TUF expiries are judged at this time (CONTRACTS §3).
+    /// When it was accepted from the network; TUF expiries are judged at this time (docs/rules.md).
     pub gathered_at: Timestamp,
     /// root.json files from the first one believed to the newest, in order.
     pub roots: Vec<String>,

@@ -1,4 +1,4 @@
-//! Rules of one scope with one pattern: one rule if they say the same, otherwise a contradiction (CONTRACTS §2).
+//! Rules of one scope with one pattern: one rule if they say the same, otherwise a contradiction (docs/policy.md).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! `policy` of Portieris' own kinds, both groups: their semantics, without their traps (CONTRACTS §2).
+//! `policy` of Portieris' own kinds, both groups: their semantics, without their traps (docs/policy.md).
 
 use super::document::Group;
 use super::repository::RuleContext;

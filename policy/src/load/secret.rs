@@ -208,7 +208,7 @@ fn decode(field: &Field<'_>, report: &mut Report) -> Option<SecretValue> {
     }
 }
 
-/// CONTRACTS §1: a password in a policy file needs mode 0600.
+/// docs/configuration.md: a password in a policy file needs mode 0600.
 fn refuse_exposed_password(
     values: &BTreeMap<String, SecretValue>,
     mode: Option<u32>,

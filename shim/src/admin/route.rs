@@ -48,7 +48,7 @@ impl Endpoint {
     /// The endpoint a request is for.
     ///
     /// # Errors
-    /// [`AdminError::Method`], [`AdminError::NotInThisBuild`] for addresses of CONTRACTS §6 that come later, else
+    /// [`AdminError::Method`], [`AdminError::NotInThisBuild`] for addresses of docs/cli.md that come later, else
     /// [`AdminError::NoEndpoint`].
     pub fn find(method: &Method, path: &str) -> Result<Self, AdminError> {
         const ALL: [Endpoint; 6] = [

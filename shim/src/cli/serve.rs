@@ -1,7 +1,7 @@
 //! `portcullis serve`: the daemon. Only wiring: parts are made here, tied together, and stopped in order.
 //!
 //! Two runtimes: the proxy turns on one thread of its own, so that no signature check, disk or DNS lookup delays a
-//! passed-through call; gate, admin socket and clients share the other (DESIGN §4).
+//! passed-through call; gate, admin socket and clients share the other (docs/architecture.md).
 
 mod proxy_thread;
 
@@ -32,7 +32,7 @@ use proxy_thread::ProxyThread;
 
 /// Threads of the gate's runtime.
 const GATE_WORKERS: usize = 2;
-/// How long the proxy may take to stop: its own drain of 2 s (DESIGN §8) and a margin.
+/// How long the proxy may take to stop: its own drain of 2 s (docs/architecture.md) and a margin.
 const PROXY_STOP: Duration = Duration::from_secs(4);
 /// How long anything else may take to stop.
 const STOP: Duration = Duration::from_secs(1);
@@ -186,7 +186,7 @@ async fn serve(config: &Config, config_path: &Path, log: &LogGuard) -> Result<Ex
 }
 
 /// The evidence store. Without a usable disk the node goes on with an empty one in memory: nothing is trusted
-/// unverified, and what is needed is gathered again (DESIGN §8).
+/// unverified, and what is needed is gathered again (docs/architecture.md).
 fn open_store(config: &Config) -> Result<Store, CliError> {
     match Store::open(&config.state_dir) {
         Ok(store) => Ok(store),

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// Which snapshotters that do not check diff IDs on use are acknowledged (DESIGN §5).
+/// Which snapshotters that do not check diff IDs on use are acknowledged (docs/rules.md).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LazySnapshotters {
     acknowledged: BTreeSet<String>,

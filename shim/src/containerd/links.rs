@@ -1,4 +1,4 @@
-//! Proofs that a digest ends in an image ID, from content that is hashed here (DESIGN §3 rule 3).
+//! Proofs that a digest ends in an image ID, from content that is hashed here (docs/rules.md rule 3).
 
 use std::collections::BTreeSet;
 

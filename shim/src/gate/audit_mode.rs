@@ -1,4 +1,4 @@
-//! Audit mode (CONTRACTS §4): what would be refused goes forward, a pull by digest where one can be had.
+//! Audit mode (docs/rules.md): what would be refused goes forward, a pull by digest where one can be had.
 
 use bytes::Bytes;
 use portcullis_policy::Digest;

@@ -1,4 +1,4 @@
-//! One flight per key, and a short memory of failures (DESIGN §3 rule 11).
+//! One flight per key, and a short memory of failures (docs/rules.md rule 11).
 //!
 //! A flight is owned by the table, not by its first caller: a caller that goes away cancels nothing. A key must hold
 //! everything that a result depends on (namespace, policy generation, credentials), so that no tenant rides on

@@ -32,7 +32,7 @@ impl Keep for Gathered {
         match self {
             Ok(()) => None,
             Err(GatherError::Remote(error)) => Some(error.negative_ttl()),
-            // Refused or missing trust data: a definite answer (CONTRACTS §5, "unsigned").
+            // Refused or missing trust data: a definite answer (docs/rules.md, "unsigned").
             Err(GatherError::Notary(_)) => Some(Duration::from_secs(5)),
         }
     }

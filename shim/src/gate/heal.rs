@@ -1,4 +1,4 @@
-//! Before a deny for lack of evidence, one bounded gather with the node's credentials (DESIGN §3 rule 9): the kubelet never
+//! Before a deny for lack of evidence, one bounded gather with the node's credentials (docs/rules.md rule 9): the kubelet never
 //! pulls an image again that is present, so nobody else would.
 
 use std::time::Duration;

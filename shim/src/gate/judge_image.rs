@@ -1,4 +1,4 @@
-//! What may run for a reference, given an image ID that is on the node (DESIGN §3 rule 3).
+//! What may run for a reference, given an image ID that is on the node (docs/rules.md rule 3).
 
 use portcullis_policy::Digest;
 use portcullis_policy::model::Mode;
@@ -78,7 +78,7 @@ impl Gate {
     }
 
     /// Judges a bare image ID: every reference under which the gate accepted it for this namespace must be allowed, and
-    /// none means deny (CONTRACTS §2).
+    /// none means deny (docs/policy.md).
     pub(super) async fn judge_bare_id(
         &self,
         subject_of: impl Fn(&str) -> Option<Subject>,
@@ -200,7 +200,7 @@ impl Gate {
     }
 
     /// The tag was moved by another namespace, and the digest remembered for this one is allowed, present, and runs as the
-    /// same user (the kubelet took the uid from the image it was shown): that image is what runs (DESIGN §5).
+    /// same user (the kubelet took the uid from the image it was shown): that image is what runs (docs/rules.md).
     async fn swapped(
         &self,
         subject: &Subject,

@@ -26,7 +26,7 @@ pub(super) struct Named {
 }
 
 impl Named {
-    /// CONTRACTS §2: `user_specified_image`; else `image` if it is a name; else a bare ID.
+    /// docs/policy.md: `user_specified_image`; else `image` if it is a name; else a bare ID.
     pub(super) fn of(spec: &ImageSpec) -> Self {
         let image = spec.image.clone();
         let reference = if !spec.user_specified_image.is_empty() {
@@ -220,7 +220,7 @@ impl Gate {
                 refusal,
             });
         }
-        // CONTRACTS §4: the ID judged is what is forwarded, although it would be denied.
+        // docs/rules.md: the ID judged is what is forwarded, although it would be denied.
         Ok(
             match self.links_to(&id, deadline).await?.into_iter().next() {
                 Some(link) => Judged::Run {

@@ -24,7 +24,7 @@ pub(super) fn unusable(namespace: Option<&str>, error: &ReferenceError) -> Strin
     }
 }
 
-/// Whether even audit mode refuses it (CONTRACTS §4: `sha256:<hex>` as a pod's image).
+/// Whether even audit mode refuses it (docs/rules.md: `sha256:<hex>` as a pod's image).
 pub(super) fn never_excused(error: &ReferenceError) -> bool {
     matches!(error, ReferenceError::ImageId(_))
 }

@@ -1,4 +1,4 @@
-//! Whose pull it is: only its own sandbox_config can say (DESIGN §3 rule 5).
+//! Whose pull it is: only its own sandbox_config can say (docs/rules.md rule 5).
 
 use portcullis_proto::cri::{PodSandboxConfig, value_of};
 

@@ -1,4 +1,4 @@
-//! The answers a client gets (CONTRACTS §5). Every text is fixed by its inputs, byte for byte: the kubelet tries each
+//! The answers a client gets (docs/rules.md). Every text is fixed by its inputs, byte for byte: the kubelet tries each
 //! credential in turn and prints one message only if all are equal.
 
 use portcullis_proto::code;
@@ -18,7 +18,7 @@ pub(super) const UNDECIDED: &str = "RegistryUnavailable: ";
 /// Prefix of everything that is wrong with the request itself.
 pub(super) const OURS: &str = "portcullis: ";
 
-/// Policy says no. Code UNKNOWN: only for it does cri-client strip the gRPC prefix (facts: CRI §4).
+/// Policy says no. Code UNKNOWN: only for it does cri-client strip the gRPC prefix.
 pub(super) fn denied(denial: &Denial) -> Refusal {
     policy_says_no(&denial.text)
 }

@@ -1,5 +1,5 @@
 //! What a container will really run on: the parent of its snapshot must be the chain ID of the judged config's diff IDs.
-//! No race over names survives this comparison (DESIGN §3 rule 3).
+//! No race over names survives this comparison (docs/rules.md rule 3).
 
 use tokio::time::Instant;
 

@@ -1,4 +1,4 @@
-//! After a digest pull: the tag (DESIGN §5). The record is made for people and for the kubelet; safety never depends on
+//! After a digest pull: the tag (docs/rules.md). The record is made for people and for the kubelet; safety never depends on
 //! it, nor on the locks here.
 
 use std::collections::HashMap;

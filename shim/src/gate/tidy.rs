@@ -1,4 +1,4 @@
-//! Tells the store what is still there, so that it can give up what is not (CONTRACTS §3: evidence is evicted only when
+//! Tells the store what is still there, so that it can give up what is not (docs/rules.md: evidence is evicted only when
 //! no image known to CRI links to it).
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The last time recorded: what notices a clock that jumped backwards (DESIGN §8).
+//! The last time recorded: what notices a clock that jumped backwards (docs/architecture.md).
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! After start, policy reload and store rebuild, evidence is gathered for every image present, running ones first
-//! (DESIGN §3 rule 9), so that a create finds it stored.
+//! (docs/rules.md rule 9), so that a create finds it stored.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The policy directory as one atomic set of files (CONTRACTS §1).
+//! The policy directory as one atomic set of files (docs/configuration.md).
 //!
 //! Either `..data` exists, as in a mounted `ConfigMap`, and the set is what the directory behind it holds; or the set is
 //! the plain files, once they have rested. A set that changed while it was read is read again, so that no mixture of

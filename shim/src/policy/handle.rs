@@ -76,7 +76,7 @@ impl PolicyHandle {
     }
 
     /// Sees every new generation (a reader that is late sees only the newest): after one, evidence is gathered for the
-    /// images present (DESIGN §3 rule 9).
+    /// images present (docs/rules.md rule 9).
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.shared.generation.subscribe()
     }

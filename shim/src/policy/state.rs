@@ -1,4 +1,4 @@
-//! Which set is in force after a reading: the rules of DESIGN §3 rule 10, without I/O.
+//! Which set is in force after a reading: docs/rules.md rule 10, without I/O.
 
 use std::sync::Arc;
 

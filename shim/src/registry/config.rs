@@ -1,5 +1,5 @@
 //! The part of config.yaml that says where containerd's registry configuration and the node's credentials are
-//! (CONTRACTS §1, key `registry`).
+//! (docs/configuration.md, key `registry`).
 
 use std::path::PathBuf;
 

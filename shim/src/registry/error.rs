@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Why the registry (or a notary server) gave no answer to use. The texts are fixed per cause: nothing of a remote
-/// body is echoed (DESIGN §3 rule 13).
+/// body is echoed (docs/rules.md rule 13).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RemoteError {
     /// 401 after authentication was tried, or no credentials to try with.
@@ -114,7 +114,7 @@ pub mod cause {
 }
 
 impl RemoteError {
-    /// How long a negative result is kept (CONTRACTS §5): 5 s for 401, 403 and 404; for 429 its Retry-After, at
+    /// How long a negative result is kept (docs/rules.md): 5 s for 401, 403 and 404; for 429 its Retry-After, at
     /// most 60 s, or 5 s without one; 2 s for everything else.
     pub fn negative_ttl(&self) -> Duration {
         match self {

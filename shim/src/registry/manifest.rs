@@ -23,7 +23,7 @@ const MANIFESTS: [&str; 2] = [
     "application/vnd.docker.distribution.manifest.v2+json",
 ];
 
-/// The cause for schema 1 manifests, which hash differently from what is stored and are denied (DESIGN §4).
+/// The cause for schema 1 manifests, which hash differently from what is stored and are denied (docs/architecture.md).
 pub(crate) const SCHEMA_1: &str = "schema 1 manifest";
 
 /// The media type an answer declares.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, header};
 
-/// The longest wait that is believed (CONTRACTS §5).
+/// The longest wait that is believed (docs/rules.md).
 pub(crate) const CAP: Duration = Duration::from_mins(1);
 
 /// The wait a header asks for, at most [`CAP`]; `None` if there is none or it is malformed. A date is compared with

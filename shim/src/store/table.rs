@@ -1,4 +1,4 @@
-//! The tables of the file (CONTRACTS §3) and how many records each may hold.
+//! The tables of the file (docs/rules.md) and how many records each may hold.
 
 /// One table. The order is that in which a transaction writes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

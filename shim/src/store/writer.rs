@@ -23,7 +23,7 @@ const LINGER: Duration = Duration::from_millis(20);
 /// First and longest pause after a failure.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
-/// How long a clean shutdown waits for the thread (DESIGN §8: a drain lasts at most 2 s).
+/// How long a clean shutdown waits for the thread (docs/architecture.md: a drain lasts at most 2 s).
 const DRAIN: Duration = Duration::from_secs(2);
 
 /// What a waiter is told.

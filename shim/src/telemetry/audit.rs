@@ -167,7 +167,7 @@ impl AuditLine {
         }
     }
 
-    /// Puts the line into the log. Never waits (DESIGN §3 rule 15).
+    /// Puts the line into the log. Never waits (docs/rules.md rule 15).
     pub fn log(&self) {
         // Levels follow what an operator must see; the filter can still silence them.
         let line = serde_json::to_string(self).unwrap_or_default();

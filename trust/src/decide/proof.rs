@@ -12,7 +12,7 @@ use crate::notary::{KeyError, NotaryError, Signatory, Signer, Subject};
 use crate::time::Timestamp;
 
 impl Judge<'_> {
-    /// A bare allow needs to know that the digest came from the repository it is named by (DESIGN §5).
+    /// A bare allow needs to know that the digest came from the repository it is named by (docs/rules.md).
     pub(super) fn origin(&self, by: &str) -> Outcome {
         let repository = self.asked.reference.repository();
         let origins = self.evidence.origins.iter().filter(|origin| {
