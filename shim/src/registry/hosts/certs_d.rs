@@ -123,6 +123,13 @@ impl Default for Settings {
 
 fn parse(dir: &Path, text: &str, name: &str) -> Result<Vec<Host>, String> {
     let file: File = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+    if file.host.is_empty() {
+        // Not refused: what is pulled is named by digest, wherever containerd goes for it.
+        tracing::warn!(
+            path = %dir.join("hosts.toml").display(),
+            "hosts.toml has no [host] table: containerd 1.6 ignores such a file and asks the registry under its own name"
+        );
+    }
     let mut hosts = Vec::new();
     for (address, table) in file.host.into_iter().take(MAX_HOSTS) {
         let table: Table = table
