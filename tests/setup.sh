@@ -9,7 +9,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 peers=${PORTCULLIS_PEERS:-$here/target/peers}
 
 packages=(
-  # What the build needs: a C compiler for aws-lc-sys, protoc for containerd-client, CA certificates for crates.io.
+  # What the build needs: a C compiler for aws-lc-sys, protoc for containerd-client, CA certificates for fetching crates.
   ca-certificates gcc git libc6-dev make protobuf-compiler shellcheck
   # What tests and demo run.
   busybox-static containerd containernetworking-plugins curl docker-registry libfaketime mount notary openssl perl-base runc
