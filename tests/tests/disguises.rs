@@ -307,7 +307,7 @@ async fn a_start_that_overtakes_the_look_at_the_snapshot_is_judged_itself() -> R
         let before = native.containers().await?;
         let mut create = stage.gated.tap.hold(CREATE_CONTAINER);
         let request = stage.request(stage.good.id(), &stage.pod.image);
-        let attempt = tokio::spawn({
+        let mut attempt = tokio::spawn({
             let mut kubelet = stage.gated.kubelet().await?;
             async move { kubelet.runtime().create_container(request).await }
         });
@@ -323,7 +323,14 @@ async fn a_start_that_overtakes_the_look_at_the_snapshot_is_judged_itself() -> R
             .tap
             .hold("/containerd.services.containers.v1.Containers/Get");
         create.release();
-        look.arrived().await?;
+        tokio::select! {
+            arrived = look.arrived() => arrived?,
+            // CRI noticed the names in time and knew the image no more: nothing was made.
+            created = &mut attempt => {
+                assert!(created?.is_err(), "the gate did not look");
+                continue;
+            }
+        }
         let made = native.containers().await?;
         let container_id = made
             .into_iter()
