@@ -33,7 +33,8 @@ async fn other_services_on_the_socket_are_not_implemented() -> Result<()> {
         for path in [
             "/runtime.v1alpha2.ImageService/PullImage",
             "/runtime.v1alpha2.RuntimeService/CreateContainer",
-            "/containerd.services.images.v1.Images/List",
+            // Calls that the gate never makes itself here: its own go through the tap too.
+            "/containerd.services.images.v1.Images/Delete",
             "/containerd.services.content.v1.Content/List",
             "/containerd.services.containers.v1.Containers/Create",
             "/runtime.v1.RuntimeService/RestorePod",

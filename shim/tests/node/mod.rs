@@ -167,19 +167,36 @@ impl Node {
         assert!(out.status.success(), "ctr {arguments:?}: {said}");
     }
 
-    /// Puts bytes into the content store as they are.
+    /// Puts bytes into the content store as they are, and keeps them there: no image refers to them, so a collection
+    /// that runs between the write and the label takes them away, and they are written again.
     pub fn ingest(&self, bytes: &[u8], digest: &Digest) {
-        let mut child = Command::new(self.bin.join("ctr"))
-            .arg("-a")
-            .arg(self.socket())
-            .args(["-n", "k8s.io", "content", "ingest"])
-            .args(["--expected-digest", &digest.to_string(), &digest.hex()])
-            .stdin(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(bytes).unwrap();
-        assert!(child.wait().unwrap().success());
+        let ctr = |arguments: &[&str]| {
+            Command::new(self.bin.join("ctr"))
+                .arg("-a")
+                .arg(self.socket())
+                .args(["-n", "k8s.io", "content"])
+                .args(arguments)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap()
+        };
+        let digest_text = digest.to_string();
+        for _ in 0..10 {
+            let mut write = ctr(&["ingest", "--expected-digest", &digest_text, &digest.hex()]);
+            write.stdin.take().unwrap().write_all(bytes).unwrap();
+            assert!(write.wait().unwrap().success());
+            let label = "containerd.io/gc.root=test";
+            if ctr(&["label", &digest_text, label])
+                .wait()
+                .unwrap()
+                .success()
+            {
+                return;
+            }
+        }
+        panic!("{digest} does not stay in the content store");
     }
 
     /// Imports an OCI archive and unpacks it with the snapshotter in use.
