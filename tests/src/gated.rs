@@ -37,6 +37,19 @@ pub struct Gated {
     guns: Vec<(String, String)>,
 }
 
+/// Rule one, at the end of every test with a gate that only ever enforced.
+impl Drop for Gated {
+    fn drop(&mut self) {
+        if self.shim.always_enforced() && !std::thread::panicking() {
+            let unpinned = self.tap.unpinned_ever();
+            assert!(
+                unpinned.is_empty(),
+                "containerd was asked to pull {unpinned:?}"
+            );
+        }
+    }
+}
+
 impl Gated {
     /// Starts everything but the shim, which waits for its policy. The pause image is on the bootstrap list.
     pub async fn prepare(generation: Generation) -> Result<Self> {

@@ -28,6 +28,8 @@ pub struct Shim {
     dir: PathBuf,
     settings: Settings,
     days: u32,
+    /// Audit was in force at some time, for the node or for a rule.
+    audited: std::sync::atomic::AtomicBool,
     quiet: bool,
     daemon: Option<Daemon>,
     ready: Option<UnixDatagram>,
@@ -64,6 +66,7 @@ impl Shim {
             dir: dir.to_owned(),
             settings,
             days: 0,
+            audited: false.into(),
             quiet: false,
             daemon: None,
             ready: None,
@@ -75,7 +78,18 @@ impl Shim {
     /// The settings, changed; they take effect at the next start.
     pub fn configure(&mut self, change: impl FnOnce(&mut Settings)) -> Result<()> {
         change(&mut self.settings);
+        self.note_audit(self.settings.mode == "audit");
         self.write_config()
+    }
+
+    fn note_audit(&self, audited: bool) {
+        self.audited
+            .fetch_or(audited, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// Whether all there ever was is enforcement.
+    pub fn always_enforced(&self) -> bool {
+        !self.audited.load(std::sync::atomic::Ordering::SeqCst)
     }
 
     fn write_config(&self) -> Result<()> {
@@ -106,6 +120,7 @@ impl Shim {
 
     /// Writes one policy file, by an atomic rename as an operator's tool does.
     pub fn write_policy(&self, name: &str, text: &str) -> Result<()> {
+        self.note_audit(text.contains("mode: audit"));
         let hidden = self.policy_dir().join(format!(".{name}.new"));
         write_private(&hidden, text)?;
         fs::rename(&hidden, self.policy_dir().join(name))?;

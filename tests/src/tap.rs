@@ -72,6 +72,7 @@ type Hold = (oneshot::Sender<()>, oneshot::Receiver<()>);
 
 #[derive(Debug, Default)]
 struct State {
+    unpinned: Vec<String>,
     calls: Vec<Call>,
     holds: HashMap<String, Hold>,
     native_down: bool,
@@ -131,9 +132,19 @@ impl Tap {
         lock(&self.state).calls.clone()
     }
 
-    /// Forgets the calls so far.
+    /// Forgets the calls so far, but not what pulls among them were unpinned.
     pub fn clear(&self) {
-        lock(&self.state).calls.clear();
+        let unpinned = self.unpinned_pulls().unwrap_or_default();
+        let mut state = lock(&self.state);
+        state.calls.clear();
+        state.unpinned.extend(unpinned);
+    }
+
+    /// The unpinned pulls of the tap's whole life.
+    pub fn unpinned_ever(&self) -> Vec<String> {
+        let mut unpinned = lock(&self.state).unpinned.clone();
+        unpinned.extend(self.unpinned_pulls().unwrap_or_default());
+        unpinned
     }
 
     /// Calls of one method so far.
