@@ -134,7 +134,7 @@ impl Tap {
 
     /// Forgets the calls so far, but not what pulls among them were unpinned.
     pub fn clear(&self) {
-        let unpinned = self.unpinned_pulls().unwrap_or_default();
+        let unpinned = self.unpinned_or_unread();
         let mut state = lock(&self.state);
         state.calls.clear();
         state.unpinned.extend(unpinned);
@@ -143,8 +143,14 @@ impl Tap {
     /// The unpinned pulls of the tap's whole life.
     pub fn unpinned_ever(&self) -> Vec<String> {
         let mut unpinned = lock(&self.state).unpinned.clone();
-        unpinned.extend(self.unpinned_pulls().unwrap_or_default());
+        unpinned.extend(self.unpinned_or_unread());
         unpinned
+    }
+
+    /// A pull that cannot be read is no pinned one.
+    fn unpinned_or_unread(&self) -> Vec<String> {
+        self.unpinned_pulls()
+            .unwrap_or_else(|error| vec![format!("a pull that cannot be read: {error:#}")])
     }
 
     /// Calls of one method so far.
