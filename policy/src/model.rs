@@ -1,7 +1,29 @@
 //! The one model that every policy format compiles into. The gate knows only this.
 
+mod annotations;
+mod material;
+mod notation;
+mod sigstore;
+mod simple;
+mod text;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+pub use annotations::AnnotationsRequirement;
+pub use material::{KeyMaterial, Password};
+pub use notation::{
+    NotationAction, NotationCheck, NotationLevel, NotationRequirement, TrustStore, TrustStoreKind,
+    TrustedIdentity, VerifyTimestamp,
+};
+pub use sigstore::{
+    AttestationRequirement, CelExpression, CertificateIdentity, CosignRequirement, Demand,
+    SigstoreSigner, SigstoreSigners, TrustedRootSource, VulnerabilityLimits, VulnerabilitySeverity,
+};
+pub use simple::{
+    Lookaside, LookasideUrl, RegistriesD, SignatureStore, SignedIdentity, SimpleRequirement,
+};
+pub use text::TextMatch;
 
 use crate::span::Span;
 
@@ -50,6 +72,10 @@ pub enum Dialect {
     Portieris,
     /// The normalised name, host and path separately, digest references by their repository.
     Portcullis,
+    /// A scope of containers `policy.json`: only the most specific one applies, `""` is `default`.
+    Containers,
+    /// A scope of notation's `trustpolicy.json`: a repository exactly, or `*`.
+    Notation,
 }
 
 /// A repository pattern: text in which `*` stands for zero or more characters.
@@ -62,7 +88,7 @@ pub struct Pattern {
 }
 
 /// One entry of `spec.repositories`.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// Which workloads it governs.
     pub scope: Scope,
@@ -83,8 +109,7 @@ pub struct Rule {
 }
 
 /// What must hold for an image.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Requirement {
     /// Nothing.
     Allow,
@@ -104,9 +129,19 @@ pub enum Requirement {
     },
     /// A Notary v1 signature (Portieris `trust`).
     Notary(NotaryRequirement),
+    /// A cosign signature.
+    Cosign(CosignRequirement),
+    /// A signed statement.
+    Attestation(AttestationRequirement),
+    /// A notation signature.
+    Notation(NotationRequirement),
+    /// An OpenPGP simple-signing signature.
+    Simple(SimpleRequirement),
+    /// Annotations and labels of the image.
+    Annotations(AnnotationsRequirement),
     /// A signature system this build cannot verify: it compiles and always denies, saying so.
     Unsupported {
-        /// The word of the document: `cosign`, `notation`, `simple`, `attestations`, `annotations`.
+        /// The word of the document.
         system: String,
         /// Where it stands.
         span: Span,
@@ -150,7 +185,7 @@ pub struct NotarySigner {
 }
 
 /// A loaded set of documents: immutable, replaced as a whole.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PolicySet {
     /// Every rule, in file, document and list order. The order decides nothing.
     pub rules: Vec<Rule>,
@@ -169,5 +204,39 @@ impl Requirement {
                 inner.walk(visit);
             }
         }
+    }
+}
+
+impl Requirement {
+    /// The requirement with every place and every name of a key blanked: two that are equal then mean the same.
+    #[must_use]
+    pub fn without_places(mut self) -> Self {
+        self.blank();
+        self
+    }
+
+    fn blank(&mut self) {
+        match self {
+            Self::Allow | Self::Deny { .. } => {}
+            Self::All(of) | Self::Any { of, .. } => of.iter_mut().for_each(Self::blank),
+            Self::Notary(one) => one.blank(),
+            Self::Cosign(one) => one.blank(),
+            Self::Attestation(one) => one.blank(),
+            Self::Notation(one) => one.blank(),
+            Self::Simple(one) => one.blank(),
+            Self::Annotations(one) => one.span = Span::nowhere(),
+            Self::Unsupported { span, .. } => *span = Span::nowhere(),
+        }
+    }
+}
+
+impl NotaryRequirement {
+    fn blank(&mut self) {
+        self.span = Span::nowhere();
+        for signer in &mut self.signers {
+            signer.span = Span::nowhere();
+        }
+        self.signers
+            .sort_by(|a, b| (&a.name, &a.public_key).cmp(&(&b.name, &b.public_key)));
     }
 }

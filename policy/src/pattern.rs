@@ -1,6 +1,8 @@
 //! Repository patterns: which references one matches, and how specific it is (docs/policy.md).
 
+mod containers;
 mod head;
+mod notation;
 mod portcullis;
 mod portieris;
 
@@ -90,6 +92,8 @@ impl Pattern {
                 }
                 portcullis::Parts::read(&self.text).ok()?.matches(subject)
             }
+            Dialect::Containers => containers::matches(&self.text, subject),
+            Dialect::Notation => notation::matches(&self.text, subject),
         }
     }
 
@@ -97,7 +101,7 @@ impl Pattern {
     /// normalised (`nginx` is `docker.io/library/nginx`), Portieris' as it stands.
     pub fn canonical(&self) -> String {
         match self.dialect {
-            Dialect::Portieris => self.text.clone(),
+            Dialect::Portieris | Dialect::Containers | Dialect::Notation => self.text.clone(),
             Dialect::Portcullis => portcullis::Parts::read(&self.text)
                 .map_or_else(|_| self.text.clone(), |parts| parts.canonical()),
         }
@@ -107,6 +111,8 @@ impl Pattern {
     pub(crate) fn repositories(&self) -> String {
         match self.dialect {
             Dialect::Portieris => portieris::repositories(&self.text),
+            // They have no trust servers that could be chosen by repository.
+            Dialect::Containers | Dialect::Notation => "*".to_owned(),
             Dialect::Portcullis => portcullis::Parts::read(&self.text)
                 .map_or_else(|_| "*".to_owned(), |parts| parts.repositories()),
         }
@@ -117,9 +123,13 @@ impl Pattern {
     /// # Errors
     /// What a document's author has to change: the loader refuses the set for it.
     pub fn check(&self) -> Result<(), PatternError> {
-        check_characters(&self.text)?;
         match self.dialect {
-            Dialect::Portieris => Ok(()),
+            Dialect::Containers => return containers::check(&self.text),
+            Dialect::Notation => return notation::check(&self.text),
+            Dialect::Portieris | Dialect::Portcullis => check_characters(&self.text)?,
+        }
+        match self.dialect {
+            Dialect::Portieris | Dialect::Containers | Dialect::Notation => Ok(()),
             Dialect::Portcullis => portcullis::Parts::read(&self.text)?.check(),
         }
     }

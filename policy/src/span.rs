@@ -18,6 +18,18 @@ pub struct Span {
     pub path: String,
 }
 
+impl Span {
+    /// No place at all: for comparing what stands at different ones.
+    pub fn nowhere() -> Self {
+        Self {
+            file: Arc::from(""),
+            line: 0,
+            column: 0,
+            path: String::new(),
+        }
+    }
+}
+
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.file)?;

@@ -302,23 +302,6 @@ fn json_is_taken_like_yaml() {
 }
 
 #[test]
-fn the_set_survives_serialisation() {
-    let text = format!(
-        "{}{}",
-        portieris(
-            "[{name: '*', policy: {trust: {enabled: true, trustServer: 'https://n.example.com', signerSecrets: [{name: a}]}}}]"
-        ),
-        secret("shop", "a", "{name: alice, publicKey: K}")
-    );
-    let set = loaded(&text).set;
-    let json = serde_json::to_string(&set).expect("serialises");
-    assert_eq!(
-        serde_json::from_str::<PolicySet>(&json).expect("parses"),
-        set
-    );
-}
-
-#[test]
 fn a_message_is_one_line_of_bounded_length_whatever_names_stand_in_it() {
     let name = format!("\"a\\n\\e[31m{}\"", "x".repeat(100_000));
     let trust = format!(

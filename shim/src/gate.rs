@@ -44,6 +44,7 @@ use crate::intercept::{After, Before, Reply, Ticket};
 use crate::notary::NotaryClient;
 use crate::policy::PolicyHandle;
 use crate::registry::Registry;
+use crate::signatures::SignatureClient;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use create::CreateTicket;
@@ -67,6 +68,8 @@ pub struct Parts {
     pub registry: Registry,
     /// The Notary client.
     pub notary: NotaryClient,
+    /// The signature client.
+    pub signatures: SignatureClient,
     /// The containerd client.
     pub containerd: Containerd,
     /// The clock.

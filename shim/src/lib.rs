@@ -12,5 +12,6 @@ pub mod notary;
 pub mod policy;
 pub mod proxy;
 pub mod registry;
+pub mod signatures;
 pub mod store;
 pub mod telemetry;

@@ -2,18 +2,28 @@
 //! matching alone tells about an image.
 
 mod memo;
+mod needs;
+mod verifiers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_policy::bootstrap::Bootstrap;
-use portcullis_policy::model::{Mode, NotaryRequirement, Requirement, Rule, Scope};
+use portcullis_policy::model::{
+    Mode, NotaryRequirement, NotationRequirement, Requirement, Rule, Scope,
+};
 use portcullis_policy::select::Selection;
 use portcullis_policy::{Diagnostic, ImageReference, PolicySet, Severity};
 
 use crate::decide::{Asked, Decision};
 use crate::notary::PublicKey;
+use crate::notation::NotationVerifier;
 use memo::Memo;
+use needs::needs;
+pub(crate) use needs::{reachable, store};
+use verifiers::Verifiers;
+
+pub use needs::Needs;
 
 /// A policy that decisions can be computed from.
 #[derive(Debug, Clone)]
@@ -26,6 +36,7 @@ pub struct CompiledPolicy {
     pub node_mode: Mode,
     /// Signers' keys, by the bytes the documents have for them.
     keys: Arc<BTreeMap<Vec<u8>, PublicKey>>,
+    pub(crate) verifiers: Arc<Verifiers>,
     pub(crate) memo: Arc<Memo>,
 }
 
@@ -36,20 +47,6 @@ pub enum Prematch<'a> {
     Refused(Decision),
     /// These rules govern it.
     Governed(Needs<'a>),
-}
-
-/// What a decision will need to be gathered.
-#[derive(Debug, Clone)]
-pub struct Needs<'a> {
-    /// The governing rules. Empty for a digest reference that the bootstrap list allows.
-    pub rules: Vec<&'a Rule>,
-    /// Notary collections to gather, of the branches that can hold at all. Several may name one server and repository
-    /// with different signers.
-    pub notary: Vec<&'a NotaryRequirement>,
-    /// Some alternative is a bare `allow`: an origin is needed.
-    pub origin: bool,
-    /// The mode that governs a refusal.
-    pub mode: Mode,
 }
 
 impl CompiledPolicy {
@@ -63,6 +60,7 @@ impl CompiledPolicy {
         node_mode: Mode,
     ) -> Result<Self, Vec<Diagnostic>> {
         let mut keys = BTreeMap::new();
+        let mut verifiers = Verifiers::default();
         let mut diagnostics: Vec<Diagnostic> = Vec::new();
         for rule in &set.rules {
             rule.requirement.walk(&mut |requirement| match requirement {
@@ -74,7 +72,7 @@ impl CompiledPolicy {
                 Requirement::Any { threshold, of } if !(1..=of.len()).contains(threshold) => {
                     diagnostics.push(vacuous(rule));
                 }
-                _ => {}
+                other => verifiers.add(other, &mut diagnostics),
             });
         }
         if !diagnostics.is_empty() {
@@ -85,6 +83,7 @@ impl CompiledPolicy {
             bootstrap: Arc::new(bootstrap),
             node_mode,
             keys: Arc::new(keys),
+            verifiers: Arc::new(verifiers),
             memo: Arc::default(),
         })
     }
@@ -100,12 +99,7 @@ impl CompiledPolicy {
             digest: reference.digest(),
         };
         if self.bootstrapped(&asked, &selection).is_some() {
-            return Prematch::Governed(Needs {
-                rules: Vec::new(),
-                notary: Vec::new(),
-                origin: false,
-                mode: self.node_mode,
-            });
+            return Prematch::Governed(Needs::nothing(self.node_mode));
         }
         let rules = match selection {
             Selection::Rules(rules) => rules,
@@ -121,21 +115,22 @@ impl CompiledPolicy {
         if !hopeless.is_empty() && (enforced(&hopeless) || !enforced(&open)) {
             return Prematch::Refused(self.judge_without_evidence(&hopeless, &rules, &asked));
         }
-        let mut notary = Vec::new();
-        let mut origin = false;
+        let mode = if enforced(&rules) {
+            Mode::Enforce
+        } else {
+            Mode::Audit
+        };
+        let mut wanted = Needs::nothing(mode);
         for rule in open {
-            needs(&rule.requirement, &mut notary, &mut origin);
+            needs(&rule.requirement, reference, &mut wanted);
         }
-        Prematch::Governed(Needs {
-            mode: if enforced(&rules) {
-                Mode::Enforce
-            } else {
-                Mode::Audit
-            },
-            rules,
-            notary,
-            origin,
-        })
+        wanted.rules = rules;
+        Prematch::Governed(wanted)
+    }
+
+    /// The verifier of a `notation` requirement in the set, for what has to be asked about revocation.
+    pub fn notation(&self, requirement: &NotationRequirement) -> Option<&NotationVerifier> {
+        self.verifiers.notation.get(requirement)
     }
 
     /// Who governs `namespace`: for messages.
@@ -225,37 +220,4 @@ fn is_repository(name: &str) -> bool {
         None => name.to_owned(),
     };
     ImageReference::parse(&example).is_ok_and(|reference| reference.repository() == example)
-}
-
-/// Whether some evidence could satisfy `requirement`.
-fn reachable(requirement: &Requirement) -> bool {
-    match requirement {
-        Requirement::Allow | Requirement::Notary(_) => true,
-        Requirement::Deny { .. } | Requirement::Unsupported { .. } => false,
-        Requirement::All(of) => of.iter().all(reachable),
-        Requirement::Any { threshold, of } => {
-            of.iter().filter(|one| reachable(one)).count() >= *threshold
-        }
-    }
-}
-
-/// Adds what `requirement` can be proved by, of the branches that can hold at all.
-pub(crate) fn needs<'a>(
-    requirement: &'a Requirement,
-    notary: &mut Vec<&'a NotaryRequirement>,
-    origin: &mut bool,
-) {
-    if !reachable(requirement) {
-        return;
-    }
-    match requirement {
-        Requirement::Allow => *origin = true,
-        Requirement::Notary(one) if !notary.contains(&one) => notary.push(one),
-        Requirement::All(of) | Requirement::Any { of, .. } => {
-            for inner in of {
-                needs(inner, notary, origin);
-            }
-        }
-        _ => {}
-    }
 }

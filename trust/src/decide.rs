@@ -2,6 +2,7 @@
 
 mod evaluate;
 mod proof;
+mod signed;
 mod text;
 
 use portcullis_policy::bootstrap::BootstrapImage;
@@ -12,7 +13,7 @@ use portcullis_policy::{Digest, ImageReference, Span};
 use crate::compile::CompiledPolicy;
 use crate::evidence::Evidence;
 use crate::time::Timestamp;
-use evaluate::{Failure, Judge, Outcome};
+use evaluate::{Failure, Judge};
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
@@ -39,12 +40,29 @@ pub struct RuleRef {
 /// What satisfied a requirement.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Finding {
-    /// `notary`, `allow`, `bootstrap`.
+    /// `notary`, `cosign`, `attestations`, `notation`, `simple`, `annotations`, `allow`, `bootstrap`.
     pub system: String,
+    /// Where the requirement stands; `None` where it has no place of its own.
+    pub place: Option<Span>,
     /// Who signed, with which key: `alice (key 3f…, targets/alice)`; for others, what was found.
     pub signer: String,
+    /// When it was signed, where that is known.
+    pub signed_at: Option<Timestamp>,
     /// When the evidence was gathered.
     pub gathered_at: Option<Timestamp>,
+    /// What else a person should know, such as checks that failed and are only logged.
+    pub notes: Vec<String>,
+}
+
+/// A requirement that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Unmet {
+    /// As in [`Finding`].
+    pub system: String,
+    /// Where the requirement stands.
+    pub place: Option<Span>,
+    /// What was found instead: a clause, byte-stable.
+    pub found: String,
 }
 
 /// The kinds of refusal, stable for metrics and JSON.
@@ -82,14 +100,24 @@ pub struct Decision {
     pub mode: Mode,
     /// The rules that spoke; empty for "no rule" and for bootstrap images.
     pub rules: Vec<RuleRef>,
-    /// What satisfied the requirements, for an allowed image.
+    /// The requirements that hold, each with what satisfied it.
     pub findings: Vec<Finding>,
+    /// The requirements that do not hold. For an allowed image, alternatives that were not needed.
+    pub unmet: Vec<Unmet>,
 }
 
 impl Decision {
     /// Whether the requirement holds, whatever the mode.
     pub fn allowed(&self) -> bool {
         self.denial.is_none()
+    }
+
+    /// Who satisfied the requirements of an allowed image: `system: signer`. Empty for a denial.
+    pub fn signers(&self) -> Vec<String> {
+        let findings = self.findings.iter().filter(|_| self.allowed());
+        findings
+            .map(|finding| format!("{}: {}", finding.system, finding.signer))
+            .collect()
     }
 }
 
@@ -131,8 +159,12 @@ impl CompiledPolicy {
                         text::quote(&image.repository),
                         text::quote(&text::place(&image.span))
                     ),
+                    place: Some(image.span.clone()),
+                    signed_at: None,
                     gathered_at: None,
+                    notes: Vec::new(),
                 }],
+                unmet: Vec::new(),
             };
         }
         match selection {
@@ -164,6 +196,7 @@ impl CompiledPolicy {
             mode: self.node_mode,
             rules: Vec::new(),
             findings: Vec::new(),
+            unmet: Vec::new(),
         }
     }
 
@@ -176,10 +209,10 @@ impl CompiledPolicy {
             now: Timestamp(0),
             rule,
         };
-        match judge.rule() {
-            Outcome::Holds(_) => true,
-            Outcome::Fails(failure) => failure.lacks_evidence(),
-        }
+        judge
+            .rule()
+            .failure
+            .is_none_or(|failure| failure.lacks_evidence())
     }
 
     /// The decision that follows from the requirements alone.
@@ -202,6 +235,7 @@ impl CompiledPolicy {
         now: Timestamp,
     ) -> Decision {
         let mut findings = Vec::new();
+        let mut unmet = Vec::new();
         let mut failures: Vec<(Mode, Failure)> = Vec::new();
         for rule in judged {
             let judge = Judge {
@@ -211,10 +245,10 @@ impl CompiledPolicy {
                 now,
                 rule,
             };
-            match judge.rule() {
-                Outcome::Holds(found) => findings.extend(found),
-                Outcome::Fails(failure) => failures.push((self.mode(rule), failure)),
-            }
+            let outcome = judge.rule();
+            findings.extend(outcome.found);
+            unmet.extend(outcome.unmet);
+            failures.extend(outcome.failure.map(|failure| (self.mode(rule), failure)));
         }
         let strictest = |mut modes: Box<dyn Iterator<Item = Mode> + '_>| {
             if modes.any(|mode| mode == Mode::Enforce) {
@@ -241,11 +275,8 @@ impl CompiledPolicy {
             ),
         });
         Decision {
-            findings: if denial.is_some() {
-                Vec::new()
-            } else {
-                findings
-            },
+            findings,
+            unmet,
             denial,
             mode,
             rules: matched.iter().map(|rule| RuleRef::of(rule)).collect(),
@@ -275,6 +306,7 @@ impl CompiledPolicy {
             },
             rules: rules.iter().map(|rule| RuleRef::of(rule)).collect(),
             findings: Vec::new(),
+            unmet: Vec::new(),
         }
     }
 }
@@ -297,6 +329,6 @@ fn denies(requirement: &Requirement) -> bool {
         Requirement::Any { threshold, of } => {
             of.iter().filter(|one| !denies(one)).count() < *threshold
         }
-        Requirement::Allow | Requirement::Notary(_) | Requirement::Unsupported { .. } => false,
+        _ => false,
     }
 }

@@ -1,6 +1,16 @@
 //! What was gathered about an image. Evidence is stored; verdicts are not (docs/rules.md rule 7).
 
+mod description;
+mod revocation;
+mod signature;
+
+use std::sync::Arc;
+
 use portcullis_policy::Digest;
+
+pub use description::ImageDescription;
+pub use revocation::{RevocationAnswer, RevocationWant};
+pub use signature::{Artefact, ArtefactKind, SignatureSet, SignatureSource};
 
 use crate::notary::{NotaryCollection, NotaryMemory};
 use crate::time::Timestamp;
@@ -42,10 +52,33 @@ pub struct NotaryEvidence {
 }
 
 /// Everything known about one image when a decision is computed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Evidence {
     /// Notary collections, at most one per (server, GUN).
     pub notary: Vec<NotaryEvidence>,
     /// Origins of the digest in question, of any repository: only those of the reference's repository count.
     pub origins: Vec<Origin>,
+    /// Signatures and attestations, at most one set per (source, repository, digest).
+    pub signatures: Vec<Arc<SignatureSet>>,
+    /// CRLs and OCSP answers, at most one per URL and certificate.
+    pub revocations: Vec<Arc<RevocationAnswer>>,
+    /// What the image says about itself, at most one per digest and manifest.
+    pub descriptions: Vec<Arc<ImageDescription>>,
+}
+
+/// Evidence about one image as `portcullis check --record` writes it down, for tests of policies.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Recorded {
+    /// Version of this format: 1.
+    pub version: u32,
+    /// The reference that was asked about.
+    pub image: String,
+    /// The digest it stood for.
+    pub digest: Digest,
+    /// When it was recorded: the time at which a test judges it.
+    pub recorded_at: Timestamp,
+    /// What was known.
+    pub evidence: Evidence,
 }

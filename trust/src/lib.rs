@@ -4,10 +4,17 @@
 //! what was gathered about an image, one module per signature system turns evidence into findings, and [`decide`]
 //! puts them together.
 
+pub mod annotations;
+pub mod attestation;
 pub mod compile;
 pub mod decide;
 pub mod evidence;
+pub mod finding;
 pub mod notary;
+pub mod notation;
+pub mod openpgp;
+pub mod pattern;
+pub mod sigstore;
 pub mod time;
 
 pub use compile::CompiledPolicy;

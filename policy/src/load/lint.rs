@@ -63,7 +63,7 @@ fn loose_host(pattern: &Pattern) -> Option<String> {
     let host = match (text.split_once('/'), pattern.dialect) {
         (Some((host, _)), _) => host,
         (None, Dialect::Portieris) => text,
-        (None, Dialect::Portcullis) => return None,
+        (None, Dialect::Portcullis | Dialect::Containers | Dialect::Notation) => return None,
     };
     let behind = host
         .rsplit_once('*')
@@ -98,6 +98,7 @@ fn narrow_deny(rule: &Rule) -> Option<String> {
     }
     let text = &rule.pattern.text;
     let by_digest = match rule.pattern.dialect {
+        Dialect::Containers | Dialect::Notation => true,
         Dialect::Portieris => text.ends_with('*') || text.contains('@'),
         Dialect::Portcullis => {
             text.contains('@')
@@ -114,7 +115,7 @@ fn narrow_deny(rule: &Rule) -> Option<String> {
 
 /// A pattern that no reference can match: the rule never decides, which is worst where it denies.
 fn unreachable(pattern: &Pattern) -> Option<String> {
-    if pattern.dialect == Dialect::Portcullis {
+    if pattern.dialect != Dialect::Portieris {
         // The loader refuses these outright.
         return None;
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use portcullis_policy::model::{Mode, Scope, TagRule};
 use portcullis_policy::select::Standing;
 use portcullis_policy::{Diagnostic, Digest, Span};
-use portcullis_trust::decide::{Decision, Finding, RuleRef};
+use portcullis_trust::decide::{Decision, Finding, RuleRef, Unmet};
 use portcullis_trust::{Denial, DenialReason, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -40,13 +40,35 @@ pub struct RuleReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FindingReport {
-    /// `notary`, `allow`, `bootstrap`.
+    /// `notary`, `cosign`, `attestations`, `notation`, `simple`, `annotations`, `allow`, `bootstrap`.
     pub system: String,
+    /// `file:line:column` of the requirement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// Who, with which key.
     pub signer: String,
+    /// When it was signed, RFC 3339, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_at: Option<String>,
     /// When the evidence was gathered, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gathered_at: Option<String>,
+    /// What else a person should know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// A requirement that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnmetReport {
+    /// As in [`FindingReport`].
+    pub system: String,
+    /// `file:line:column` of the requirement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+    /// What was found instead.
+    pub found: String,
 }
 
 /// What the gate would say.
@@ -73,8 +95,11 @@ pub struct CheckReport {
     pub denial: Option<String>,
     /// The rules that spoke.
     pub rules: Vec<RuleReport>,
-    /// What satisfied them.
+    /// The requirements that hold, each with what satisfied it.
     pub findings: Vec<FindingReport>,
+    /// The requirements that do not hold; for an allowed image, alternatives that were not needed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmet: Vec<UnmetReport>,
 }
 
 /// Which rule applies, and why not the others.
@@ -235,6 +260,7 @@ impl CheckReport {
             denial: denied.then_some(text),
             rules: decision.rules.iter().map(RuleReport::from).collect(),
             findings: decision.findings.iter().map(FindingReport::from).collect(),
+            unmet: decision.unmet.iter().map(UnmetReport::from).collect(),
         }
     }
 
@@ -250,6 +276,7 @@ impl CheckReport {
             denial: Some(why),
             rules: Vec::new(),
             findings: Vec::new(),
+            unmet: Vec::new(),
         }
     }
 }
@@ -274,8 +301,21 @@ impl From<&Finding> for FindingReport {
     fn from(finding: &Finding) -> Self {
         Self {
             system: finding.system.clone(),
+            place: finding.place.as_ref().map(place),
             signer: finding.signer.clone(),
+            signed_at: finding.signed_at.as_ref().map(Timestamp::to_string),
             gathered_at: finding.gathered_at.as_ref().map(Timestamp::to_string),
+            notes: finding.notes.clone(),
+        }
+    }
+}
+
+impl From<&Unmet> for UnmetReport {
+    fn from(unmet: &Unmet) -> Self {
+        Self {
+            system: unmet.system.clone(),
+            place: unmet.place.as_ref().map(place),
+            found: unmet.found.clone(),
         }
     }
 }

@@ -29,6 +29,11 @@ pub(super) fn requirement(requirement: &Requirement) -> String {
                 )
             }
         }
+        Requirement::Cosign(_) => "a cosign signature".to_owned(),
+        Requirement::Attestation(one) => format!("an attestation of type {}", one.predicate_type),
+        Requirement::Notation(_) => "a notation signature".to_owned(),
+        Requirement::Simple(_) => "an OpenPGP simple signature".to_owned(),
+        Requirement::Annotations(_) => "what the image says about itself".to_owned(),
         Requirement::Unsupported { system, .. } => {
             format!("`{system}`, which this build does not verify: always denied")
         }

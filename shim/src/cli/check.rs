@@ -4,7 +4,7 @@ use super::args::{CheckArgs, Global};
 use super::ask::{self, Asked};
 use super::text::{Pairs, Style, plain};
 use super::{CliError, Exit, answer};
-use crate::admin::{CheckReport, Endpoint, ImageQuestion};
+use crate::admin::{CheckReport, Endpoint, FindingReport, ImageQuestion};
 use crate::telemetry::Verdict;
 
 pub(super) fn run(global: &Global, args: &CheckArgs) -> Result<Exit, CliError> {
@@ -68,13 +68,15 @@ fn render(report: &CheckReport, style: Style) -> String {
         );
     }
     for finding in &report.findings {
-        let when = finding
-            .gathered_at
-            .as_ref()
-            .map(|at| format!("  (gathered {at})"))
-            .unwrap_or_default();
-        let signer = plain(&finding.signer);
-        pairs.add("by", format!("{}: {signer}{when}", finding.system));
+        pairs.add("holds", finding_lines(finding));
+    }
+    for unmet in &report.unmet {
+        let place = unmet.place.as_deref().unwrap_or_default();
+        let found = plain(&unmet.found);
+        pairs.add(
+            "missing",
+            format!("{}: {found}\nasked by {place}", unmet.system),
+        );
     }
     if let Some(denial) = &report.denial {
         pairs.add("because", plain(denial));
@@ -84,6 +86,31 @@ fn render(report: &CheckReport, style: Style) -> String {
         style.strong(&plain(&report.image)),
         pairs.render(2)
     )
+}
+
+/// Who, when, and which line of the policy asked for it.
+fn finding_lines(finding: &FindingReport) -> String {
+    let mut lines = vec![format!("{}: {}", finding.system, plain(&finding.signer))];
+    lines.extend(finding.signed_at.iter().map(|at| format!("signed {at}")));
+    lines.extend(
+        finding
+            .gathered_at
+            .iter()
+            .map(|at| format!("gathered {at}")),
+    );
+    lines.extend(
+        finding
+            .notes
+            .iter()
+            .map(|note| format!("note: {}", plain(note))),
+    );
+    lines.extend(
+        finding
+            .place
+            .iter()
+            .map(|place| format!("asked by {place}")),
+    );
+    lines.join("\n")
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::gate::Parts;
 use crate::notary::NotaryClient;
 use crate::policy::PolicyHandle;
 use crate::registry::{ProxyConfig, Registry};
+use crate::signatures::SignatureClient;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
@@ -27,6 +28,7 @@ pub(super) fn parts(
         policy,
         store,
         notary: NotaryClient::new(&registry),
+        signatures: SignatureClient::new(&registry),
         containerd: Containerd::new(&config.upstream).map_err(CliError::other)?,
         registry,
         clock,

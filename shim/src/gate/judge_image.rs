@@ -298,6 +298,7 @@ fn untraceable(subject: &Subject, image: &Digest) -> Decision {
                 mode,
                 rules: Vec::new(),
                 findings: Vec::new(),
+                unmet: Vec::new(),
             }
         }
     }

@@ -199,17 +199,12 @@ impl Outcome {
 impl Gate {
     /// Logs and counts one decision.
     pub(super) fn record(&self, active: &ActivePolicy, event: Event, outcome: &Outcome) {
-        let (rules, signers) =
-            outcome
-                .decision
-                .as_ref()
-                .map_or_else(Default::default, |decision| {
-                    let signers = decision.findings.iter();
-                    let signers = signers
-                        .map(|finding| format!("{}: {}", finding.system, finding.signer))
-                        .collect();
-                    (decision.rules.clone(), signers)
-                });
+        let (rules, signers) = outcome
+            .decision
+            .as_ref()
+            .map_or_else(Default::default, |decision| {
+                (decision.rules.clone(), decision.signers())
+            });
         let line = AuditLine {
             event: event.kind,
             namespace: event.pod.namespace,

@@ -156,11 +156,7 @@ impl AuditLine {
                 .map(|denial| reason_word(denial.reason)),
             message: decision.denial.as_ref().map(|denial| denial.text.clone()),
             rules: decision.rules.clone(),
-            signers: decision
-                .findings
-                .iter()
-                .map(|finding| format!("{}: {}", finding.system, finding.signer))
-                .collect(),
+            signers: decision.signers(),
             policy_generation: 0,
             policy_hash: String::new(),
             duration: Duration::ZERO,
@@ -263,9 +259,13 @@ mod tests {
             }],
             findings: vec![Finding {
                 system: "notary".to_owned(),
+                place: None,
                 signer: "alice".to_owned(),
+                signed_at: None,
                 gathered_at: None,
+                notes: Vec::new(),
             }],
+            unmet: Vec::new(),
         }
     }
 

@@ -122,6 +122,7 @@ mod tests {
             mode: Mode::Enforce,
             rules: Vec::new(),
             findings: Vec::new(),
+            unmet: Vec::new(),
         };
         AuditLine::of(audit::Event::Pull, "a\"b\\\u{7}", &decision)
     }

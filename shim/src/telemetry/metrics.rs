@@ -194,6 +194,7 @@ mod tests {
             mode: Mode::Enforce,
             rules: Vec::new(),
             findings: Vec::new(),
+            unmet: Vec::new(),
         };
         AuditLine {
             namespace: Some(namespace.to_owned()),

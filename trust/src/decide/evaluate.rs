@@ -1,17 +1,48 @@
 //! One requirement against the evidence: what holds and by whose word, or what is missing.
 
-use portcullis_policy::model::{Requirement, Rule, TagRule};
+use portcullis_policy::Span;
+use portcullis_policy::model::{Requirement, Rule, SignedIdentity, TagRule};
 
 use super::text;
-use super::{Asked, DenialReason, Finding};
-use crate::compile::{CompiledPolicy, needs};
+use super::{Asked, DenialReason, Finding, Unmet};
+use crate::compile::{CompiledPolicy, reachable};
 use crate::evidence::Evidence;
 use crate::time::Timestamp;
 
-/// What a requirement comes to.
-pub(super) enum Outcome {
-    Holds(Vec<Finding>),
-    Fails(Failure),
+/// What a requirement comes to. It holds if there is no failure.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub(super) failure: Option<Failure>,
+    /// What holds, of it and in it.
+    pub(super) found: Vec<Finding>,
+    /// What does not hold, of it and in it.
+    pub(super) unmet: Vec<Unmet>,
+}
+
+impl Outcome {
+    pub(super) fn holds(found: Vec<Finding>) -> Self {
+        Self {
+            found,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn fails(failure: Failure) -> Self {
+        Self {
+            failure: Some(failure),
+            ..Self::default()
+        }
+    }
+
+    /// The same, saying which requirement it was and what was found instead.
+    pub(super) fn instead(mut self, system: &str, place: &Span, found: String) -> Self {
+        self.unmet.push(Unmet {
+            system: system.to_owned(),
+            place: Some(place.clone()),
+            found,
+        });
+        self
+    }
 }
 
 /// What is missing.
@@ -45,16 +76,14 @@ impl Judge<'_> {
     /// The rule as a whole: its requirement, and what it says about tags.
     pub(super) fn rule(&self) -> Outcome {
         let by = text::rule(self.rule);
-        let required = self.requirement(&self.rule.requirement, &format!(" required by {by}"));
-        match (required, self.tag_binding(&by)) {
-            (Outcome::Holds(_), Some(unbound)) => Outcome::Fails(unbound),
-            (Outcome::Fails(failure), Some(unbound))
-                if failure.lacks_evidence() && !unbound.lacks_evidence() =>
-            {
-                Outcome::Fails(unbound)
+        let mut required = self.requirement(&self.rule.requirement, &format!(" required by {by}"));
+        if let Some(unbound) = self.tag_binding(&by) {
+            let hides = |failure: &Failure| !failure.lacks_evidence() || unbound.lacks_evidence();
+            if !required.failure.as_ref().is_some_and(hides) {
+                required.failure = Some(unbound);
             }
-            (required, _) => required,
         }
+        required
     }
 
     /// Where the rule asks something of tags, what is missing for this one. Signed: another branch may be enough for the
@@ -68,15 +97,12 @@ impl Judge<'_> {
             TagRule::Signed => {}
             TagRule::Immutable => return Some(unpinnable(by)),
         }
-        // Only what is gathered: a signature of a branch that cannot hold would be lacking for ever.
-        let mut signatures = Vec::new();
-        needs(&self.rule.requirement, &mut signatures, &mut false);
         let mut lacking = None;
-        for signature in signatures {
-            match self.notary(signature, "") {
-                Outcome::Holds(_) => return None,
-                Outcome::Fails(failure) if failure.lacks_evidence() => lacking = Some(failure),
-                Outcome::Fails(_) => {}
+        for signature in binding(&self.rule.requirement) {
+            match self.requirement(signature, "").failure {
+                None => return None,
+                Some(failure) if failure.lacks_evidence() => lacking = Some(failure),
+                Some(_) => {}
             }
         }
         if let Some(lacking) = lacking {
@@ -99,7 +125,7 @@ impl Judge<'_> {
     fn requirement(&self, requirement: &Requirement, by: &str) -> Outcome {
         match requirement {
             Requirement::Allow => self.origin(by),
-            Requirement::Deny { reason } => Outcome::Fails(Failure {
+            Requirement::Deny { reason } => Outcome::fails(Failure {
                 reason: DenialReason::Denied,
                 what: match reason {
                     Some(reason) => format!(
@@ -111,7 +137,7 @@ impl Judge<'_> {
                 },
                 advice: format!("Use another image, or {}", self.ask()),
             }),
-            Requirement::Unsupported { system, span } => Outcome::Fails(Failure {
+            Requirement::Unsupported { system, span } => Outcome::fails(Failure {
                 reason: DenialReason::Unsupported,
                 what: format!(
                     "`{}` at {}{by} cannot be verified by this version of portcullis",
@@ -123,42 +149,45 @@ impl Judge<'_> {
                     self.ask()
                 ),
             }),
-            Requirement::Notary(notary) => self.notary(notary, by),
+            Requirement::Notary(one) => self.notary(one, by),
+            Requirement::Cosign(one) => self.cosign(one, by),
+            Requirement::Attestation(one) => self.attestation(one, by),
+            Requirement::Notation(one) => self.notation(one, by),
+            Requirement::Simple(one) => self.simple(one, by),
+            Requirement::Annotations(one) => self.annotations(one, by),
             Requirement::All(of) => self.all(of, by),
             Requirement::Any { threshold, of } => self.any(*threshold, of),
         }
     }
 
     fn all(&self, of: &[Requirement], by: &str) -> Outcome {
-        let mut findings = Vec::new();
+        let mut outcome = Outcome::default();
         let mut failures = Vec::new();
         for one in of {
-            match self.requirement(one, by) {
-                Outcome::Holds(found) => findings.extend(found),
-                Outcome::Fails(failure) => failures.push(failure),
-            }
+            let one = self.requirement(one, by);
+            outcome.found.extend(one.found);
+            outcome.unmet.extend(one.unmet);
+            failures.extend(one.failure);
         }
-        match merge(failures, "; ") {
-            None => Outcome::Holds(findings),
-            Some(failure) => Outcome::Fails(failure),
-        }
+        outcome.failure = merge(failures, "; ");
+        outcome
     }
 
     fn any(&self, threshold: usize, of: &[Requirement]) -> Outcome {
-        let mut findings = Vec::new();
+        let mut outcome = Outcome::default();
         let mut failures = Vec::new();
         let mut holds = 0_usize;
         for one in of {
-            match self.requirement(one, "") {
-                Outcome::Holds(found) => {
-                    holds = holds.saturating_add(1);
-                    findings.extend(found);
-                }
-                Outcome::Fails(failure) => failures.push(failure),
+            let one = self.requirement(one, "");
+            outcome.found.extend(one.found);
+            outcome.unmet.extend(one.unmet);
+            match one.failure {
+                None => holds = holds.saturating_add(1),
+                Some(failure) => failures.push(failure),
             }
         }
         if holds >= threshold {
-            return Outcome::Holds(findings);
+            return outcome;
         }
         let lacking = failures.iter().filter(|one| one.lacks_evidence()).count();
         let mendable = holds.saturating_add(lacking) >= threshold;
@@ -173,7 +202,7 @@ impl Judge<'_> {
         let same = failures
             .windows(2)
             .all(|pair| matches!(pair, [a, b] if a.reason == b.reason));
-        Outcome::Fails(Failure {
+        outcome.failure = Some(Failure {
             reason: match failures.first() {
                 Some(first) if same => first.reason,
                 _ => DenialReason::NotSatisfied,
@@ -184,7 +213,8 @@ impl Judge<'_> {
                 .next()
                 .map(|first| first.advice)
                 .unwrap_or_default(),
-        })
+        });
+        outcome
     }
 
     pub(super) fn ask(&self) -> String {
@@ -218,5 +248,26 @@ fn unpinnable(by: &str) -> Failure {
             "{by} has `tags: immutable`, and this version of portcullis cannot hold a tag to its first digest"
         ),
         advice: "Use the image by its digest".to_owned(),
+    }
+}
+
+/// The signatures in a requirement that bind a tag to a digest, of the branches that can hold at all: one of a branch that
+/// cannot would be lacking for ever. Simple signing does where the whole reference is compared.
+fn binding(requirement: &Requirement) -> Vec<&Requirement> {
+    if !reachable(requirement) {
+        return Vec::new();
+    }
+    match requirement {
+        Requirement::Notary(_) => vec![requirement],
+        Requirement::Simple(simple) => match simple.identity {
+            SignedIdentity::MatchRepoDigestOrExact
+            | SignedIdentity::MatchExact
+            | SignedIdentity::Remap { .. } => vec![requirement],
+            SignedIdentity::MatchRepository
+            | SignedIdentity::ExactReference(_)
+            | SignedIdentity::ExactRepository(_) => Vec::new(),
+        },
+        Requirement::All(of) | Requirement::Any { of, .. } => of.iter().flat_map(binding).collect(),
+        _ => Vec::new(),
     }
 }

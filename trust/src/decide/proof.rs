@@ -41,7 +41,7 @@ impl Judge<'_> {
             } else {
                 format!("a record that this digest comes from {repository}{by} is missing")
             };
-            return Outcome::Fails(Failure {
+            return Outcome::fails(Failure {
                 reason: DenialReason::LackOfEvidence,
                 what,
                 advice: "Make the registry reachable, or have root run `portcullis adopt`"
@@ -54,10 +54,13 @@ impl Judge<'_> {
             (OriginSource::Adopted, None) => "adopted".to_owned(),
             (OriginSource::Adopted, Some(reason)) => format!("adopted: {}", text::quote(reason)),
         };
-        Outcome::Holds(vec![Finding {
+        Outcome::holds(vec![Finding {
             system: "allow".to_owned(),
+            place: Some(self.rule.span.clone()),
             signer,
+            signed_at: None,
             gathered_at: Some(origin.at),
+            notes: Vec::new(),
         }])
     }
 
@@ -71,21 +74,23 @@ impl Judge<'_> {
                 continue;
             }
             let failure = match self.collection(notary, evidence, by) {
-                Ok(findings) => return Outcome::Holds(findings),
+                Ok(findings) => return Outcome::holds(findings),
                 Err(failure) => failure,
             };
             if refused.as_ref().is_none_or(Failure::lacks_evidence) {
                 refused = Some(failure);
             }
         }
-        Outcome::Fails(refused.unwrap_or_else(|| Failure {
+        let refused = refused.unwrap_or_else(|| Failure {
             reason: DenialReason::LackOfEvidence,
             what: format!(
                 "the signature{by} is not known on this node: no trust data for {repository} from {} was gathered",
                 text::quote(server)
             ),
             advice: "Make the trust server reachable and try again".to_owned(),
-        }))
+        });
+        let found = refused.what.replacen(by, "", 1);
+        Outcome::fails(refused).instead("notary", &notary.span, found)
     }
 
     fn collection(
@@ -123,8 +128,11 @@ impl Judge<'_> {
             .into_iter()
             .map(|one| Finding {
                 system: "notary".to_owned(),
+                place: Some(notary.span.clone()),
                 signer: signer(&one, pinned),
+                signed_at: None,
                 gathered_at: Some(gathered_at),
+                notes: Vec::new(),
             })
             .collect())
     }
@@ -158,7 +166,7 @@ impl Judge<'_> {
     }
 
     /// Why evidence of this time no longer counts under the rule. A clock that stands before it proves no age at all.
-    fn too_old(&self, at: Timestamp) -> Option<&'static str> {
+    pub(super) fn too_old(&self, at: Timestamp) -> Option<&'static str> {
         let limit: Duration = self.rule.max_evidence_age?;
         if self.now < at {
             Some("lies ahead of this node's clock")

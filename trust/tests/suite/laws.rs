@@ -64,7 +64,11 @@ fn evidence() -> impl Strategy<Value = Evidence> {
         subsequence(COLLECTIONS.clone(), 0..=4),
         subsequence(origins(), 0..=3),
     )
-        .prop_map(|(notary, origins)| Evidence { notary, origins })
+        .prop_map(|(notary, origins)| Evidence {
+            notary,
+            origins,
+            ..Evidence::default()
+        })
 }
 
 /// Requirement of a rule, in a mode and with a rule on tags.
@@ -126,6 +130,7 @@ proptest! {
         let less = Evidence {
             notary: more.notary.iter().enumerate().filter(|(i, _)| kept(*i)).map(|(_, e)| e.clone()).collect(),
             origins: more.origins.iter().enumerate().filter(|(i, _)| kept(i + 4)).map(|(_, e)| e.clone()).collect(),
+            ..Evidence::default()
         };
         let policy = compile(vec![one]);
         prop_assert!(judge(&policy, &image, &more).allowed() || !judge(&policy, &image, &less).allowed());
@@ -204,6 +209,7 @@ proptest! {
         let stored = Evidence {
             notary: serde_json::from_str(&json(&evidence.notary)).unwrap(),
             origins: serde_json::from_str(&serde_json::to_string(&evidence.origins).unwrap()).unwrap(),
+            ..Evidence::default()
         };
         prop_assert_eq!(&judge(&policy, &image, &stored), &first);
         prop_assert_eq!(&judge(&compile(vec![one]), &image, &evidence), &first);

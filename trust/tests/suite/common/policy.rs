@@ -110,7 +110,7 @@ pub(crate) fn collection_of(folder: &str) -> NotaryEvidence {
 pub(crate) fn gathered() -> Evidence {
     Evidence {
         notary: vec![collection_of("app/1")],
-        origins: Vec::new(),
+        ..Evidence::default()
     }
 }
 
@@ -126,8 +126,8 @@ pub(crate) fn origin(repository: &str, digest: Digest) -> Origin {
 
 pub(crate) fn pulled(digest: Digest) -> Evidence {
     Evidence {
-        notary: Vec::new(),
         origins: vec![origin(APP, digest)],
+        ..Evidence::default()
     }
 }
 

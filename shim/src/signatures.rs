@@ -1,0 +1,89 @@
+//! The signature client: what lies beside an image in its registry, in lookaside stores and at certificate authorities.
+//!
+//! It fetches and bounds; it never decides. Every byte it hands on was hashed against the digest that its manifest
+//! names, where there is a manifest.
+
+use portcullis_policy::model::Password;
+use portcullis_policy::{Digest, ImageReference};
+use portcullis_trust::Timestamp;
+use portcullis_trust::evidence::{
+    ImageDescription, RevocationAnswer, RevocationWant, SignatureSet, SignatureSource,
+};
+use tokio::time::Instant;
+
+use crate::registry::{Auth, Registry, RemoteError};
+
+/// The client. Cheap to clone; clones share connections, tokens and circuit breakers with the registry client.
+#[derive(Debug, Clone)]
+pub struct SignatureClient {
+    registry: Registry,
+}
+
+/// What lies beside which image, and on whose behalf it is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct SignatureQuestion<'a> {
+    /// Names the repository.
+    pub reference: &'a ImageReference,
+    /// The image.
+    pub subject: &'a Digest,
+    /// Where to look.
+    pub sources: &'a [SignatureSource],
+    /// Passwords of lookaside stores by base URL. Shown to no one else.
+    pub passwords: &'a [(String, Password)],
+    /// Credentials for the registry.
+    pub auth: &'a Auth,
+    /// Written into what is found.
+    pub now: Timestamp,
+    /// All of it ends here.
+    pub deadline: Instant,
+}
+
+impl SignatureClient {
+    /// A client that reaches registries as `registry` does.
+    pub fn new(registry: &Registry) -> Self {
+        Self {
+            registry: registry.clone(),
+        }
+    }
+
+    /// Looks in every source, side by side. A definite "nothing there" is an empty set; whoever could not be asked is an
+    /// error, and never an empty set.
+    pub async fn gather(
+        &self,
+        question: &SignatureQuestion<'_>,
+    ) -> Vec<(SignatureSource, Result<SignatureSet, RemoteError>)> {
+        let _ = (&self.registry, question);
+        todo!("signatures")
+    }
+
+    /// Index, manifest and config of an image: of the platform of this node where `subject` is an index.
+    ///
+    /// # Errors
+    /// [`RemoteError`].
+    pub async fn describe(
+        &self,
+        reference: &ImageReference,
+        subject: &Digest,
+        auth: &Auth,
+        now: Timestamp,
+        deadline: Instant,
+    ) -> Result<ImageDescription, RemoteError> {
+        let _ = (reference, subject, auth, now, deadline);
+        todo!("signatures")
+    }
+
+    /// Asks a certificate authority. No credentials are sent. Only `http` and `https`; addresses of this node and its link
+    /// are refused, as certificates of strangers name them.
+    ///
+    /// # Errors
+    /// [`RemoteError`].
+    pub async fn revocation(
+        &self,
+        want: &RevocationWant,
+        now: Timestamp,
+        deadline: Instant,
+    ) -> Result<RevocationAnswer, RemoteError> {
+        let _ = (want, now, deadline);
+        todo!("signatures")
+    }
+}
