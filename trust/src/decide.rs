@@ -75,7 +75,9 @@ pub enum DenialReason {
     Denied,
     /// Nothing gathered speaks for the image: gathering may heal it.
     LackOfEvidence,
-    /// Evidence was gathered and does not satisfy the requirement.
+    /// Evidence was gathered and none of it counts; some may have been added since.
+    Unsigned,
+    /// Evidence was gathered and speaks against the image.
     NotSatisfied,
     /// The requirement names a system this build does not verify.
     Unsupported,
@@ -104,6 +106,13 @@ pub struct Decision {
     pub findings: Vec<Finding>,
     /// The requirements that do not hold. For an allowed image, alternatives that were not needed.
     pub unmet: Vec<Unmet>,
+}
+
+impl DenialReason {
+    /// Whether gathering (again) could mend it.
+    pub const fn mendable(self) -> bool {
+        matches!(self, Self::LackOfEvidence | Self::Unsigned)
+    }
 }
 
 impl Decision {
