@@ -121,10 +121,10 @@ impl Decision {
         self.denial.is_none()
     }
 
-    /// Who satisfied the requirements of an allowed image: `system: signer`. Empty for a denial.
+    /// Who satisfied the requirements that hold: `system: signer`.
     pub fn signers(&self) -> Vec<String> {
-        let findings = self.findings.iter().filter(|_| self.allowed());
-        findings
+        self.findings
+            .iter()
             .map(|finding| format!("{}: {}", finding.system, finding.signer))
             .collect()
     }
