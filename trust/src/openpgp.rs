@@ -1,5 +1,7 @@
 //! OpenPGP simple signing (containers/image `signature`): a signed statement that a reference means a digest.
 
+pub mod identity;
+
 use portcullis_policy::model::SimpleRequirement;
 use portcullis_policy::{Diagnostic, Digest, ImageReference};
 
