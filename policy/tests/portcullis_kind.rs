@@ -10,10 +10,6 @@ use portcullis_policy::model::{Mode, Requirement, TagRule};
 
 const TRUST: &str = "trust: {trustServer: 'https://notary.example.com'}";
 
-fn with(policy: &str) -> String {
-    ours(&format!("[{{name: r.io/app, policy: {policy}}}]"))
-}
-
 #[test]
 fn the_fields_of_a_rule_are_read() {
     let text = ours(
