@@ -80,7 +80,7 @@ fn a_signature_is_not_required_as_an_attestation() {
 fn conditions_arrive_in_the_model() {
     let text = of_type(
         "slsaprovenance1",
-        "builder: 'https://builder.example.com/v1', source: {glob: 'git+https://example.com/acme/*'}, ref: {regex: 'refs/tags/v.*'}, \
+        "builder: 'https://builder.example.com/v1', source: {glob: 'https://example.com/acme/*'}, ref: {regex: 'refs/tags/v.*'}, \
          maxAge: 30d, cel: 'predicate.x == 1', threshold: 1, transparencyLog: ignore",
     );
     let loaded = loaded(&text);
@@ -91,7 +91,7 @@ fn conditions_arrive_in_the_model() {
     );
     assert_eq!(
         found.source,
-        Some(TextMatch::Glob("git+https://example.com/acme/*".into()))
+        Some(TextMatch::Glob("https://example.com/acme/*".into()))
     );
     assert_eq!(
         found.reference,
@@ -148,6 +148,7 @@ fn a_condition_that_no_statement_of_the_type_can_meet_is_refused() {
             "vulnerabilities: {maxSeverity: low}, maxAge: 1d",
         ),
         ("cyclonedx", "maxAge: 1d"),
+        ("'https://spdx.dev/Document/v2.3'", "maxAge: 1d"),
         ("spdxjson", "maxAge: 1d"),
         ("custom", "cel: 'true'"),
     ] {
@@ -232,7 +233,26 @@ fn a_builder_that_serves_everyone_needs_a_source() {
         ))
     };
     assert_lint(&generator(""), "name the repository under `source`");
-    assert_no_lint(&generator(", source: 'git+https://github.com/acme/app'"));
+    assert_no_lint(&generator(", source: 'https://github.com/acme/app'"));
+}
+
+#[test]
+fn a_source_in_a_spelling_that_is_never_compared_is_pointed_out() {
+    for spelling in [
+        "'git+https://git.example.com/shop/app'",
+        "'https://git.example.com/shop/app.git'",
+        "'https://git.example.com/shop/app/'",
+        "{glob: 'git+https://git.example.com/shop/*'}",
+    ] {
+        assert_warned(
+            &of_type("slsaprovenance1", &format!("source: {spelling}")),
+            "leave them out",
+        );
+    }
+    assert_no_lint(&of_type(
+        "slsaprovenance1",
+        "source: 'https://git.example.com/shop/app'",
+    ));
 }
 
 #[test]

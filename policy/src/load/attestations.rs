@@ -6,7 +6,7 @@ mod vulnerabilities;
 use super::repository::{RuleContext, length_of_time};
 use super::{Context, sigstore, text};
 use crate::fields::{Field, optional};
-use crate::model::{AttestationRequirement, CelExpression, Requirement};
+use crate::model::{AttestationRequirement, CelExpression, Requirement, TextMatch};
 use predicate::{Predicate, Topic};
 
 pub(super) fn requirement(
@@ -42,7 +42,7 @@ pub(super) fn requirement(
         }
     }
     let builder = optional(builder, |field| text::text_match(field, cx));
-    let source = optional(source, |field| text::text_match(field, cx));
+    let source = optional(source, |field| repository(field, cx));
     let reference = optional(reference, |field| text::text_match(field, cx));
     let max_age = optional(max_age, |field| length_of_time(field, &mut cx.report));
     let limits = optional(limits, |field| {
@@ -61,6 +61,20 @@ pub(super) fn requirement(
         span: field.key_span(),
     };
     fits.then_some(Requirement::Attestation(found))
+}
+
+/// A source repository. Builders spell one in several ways, and it is compared in the plainest of them.
+fn repository(field: &Field<'_>, cx: &mut Context<'_>) -> Option<TextMatch> {
+    let found = text::text_match(field, cx)?;
+    let (TextMatch::Exact(text) | TextMatch::Glob(text) | TextMatch::Regex(text)) = &found;
+    if text.starts_with("git+") || text.ends_with(".git") || text.ends_with('/') {
+        cx.report.warning(
+            field.span(),
+            "a source is compared without `git+` before it and `.git` or `/` behind it, as `https://git.example.com/shop/app`; \
+             leave them out",
+        );
+    }
+    Some(found)
 }
 
 /// Parsed, and bounded, by `portcullis-trust`.

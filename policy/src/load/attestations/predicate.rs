@@ -84,7 +84,11 @@ impl Predicate {
                 "a report of vulnerabilities (`vuln`, https://in-toto.io/attestation/vulns/v0.1 and /v0.2) has",
             ),
             Topic::Time => (
-                provenance || vulnerabilities || [SPDX, CYCLONEDX].contains(&uri),
+                provenance
+                    || vulnerabilities
+                    || [SPDX, CYCLONEDX]
+                        .iter()
+                        .any(|base| is_version_of(base, uri)),
                 "provenance, reports of vulnerabilities, `spdx` and `cyclonedx` have a time that is understood, and have",
             ),
         };
@@ -96,6 +100,12 @@ impl Predicate {
         }
         has
     }
+}
+
+/// The type itself, or one version of it (`https://spdx.dev/Document/v2.3`).
+fn is_version_of(base: &str, uri: &str) -> bool {
+    uri.strip_prefix(base)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with("/v"))
 }
 
 /// A scheme and something behind it (RFC 3986).
