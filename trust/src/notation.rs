@@ -2,6 +2,7 @@
 //!
 //! No crate implements it; this follows the specifications notaryproject/specifications of 2025-05-20.
 
+mod pki;
 pub mod revocation;
 pub mod timestamp;
 
