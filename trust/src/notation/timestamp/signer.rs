@@ -121,7 +121,7 @@ pub(super) fn chain(
             &anchors,
             &others,
             UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds)),
-            KeyUsage::required(TIME_STAMPING_DER),
+            KeyUsage::required_if_present(TIME_STAMPING_DER),
             None,
             None,
         )
