@@ -11,6 +11,7 @@ mod error;
 mod judge;
 mod level;
 mod payload;
+mod pki;
 pub mod revocation;
 mod signed;
 mod store;
