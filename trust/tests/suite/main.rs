@@ -13,5 +13,8 @@ mod notary_limits;
 mod notary_rollback;
 mod notary_roots;
 mod notary_tampering;
+mod sigstore_attacks;
 mod sigstore_fixture;
+mod sigstore_keyless;
 mod sigstore_keys;
+mod sigstore_threshold;
