@@ -69,7 +69,9 @@ fn arguments(given: impl Iterator<Item = String>) -> Result<Arguments> {
                 continue;
             }
         };
-        let value = given.next().with_context(|| format!("{argument} needs a value"))?;
+        let value = given
+            .next()
+            .with_context(|| format!("{argument} needs a value"))?;
         if slot.replace(value).is_some() {
             bail!("{argument} is given twice");
         }
@@ -119,7 +121,7 @@ fn run(arguments: &Arguments) -> Result<String> {
     };
     let now = Timestamp::from_system(SystemTime::now());
     let verified = verify_artifact(&signers, &bundle, subject, now)
-        .map_err(|reason| anyhow::anyhow!("the bundle {reason}"))?;
+        .map_err(|reason| anyhow::anyhow!("the bundle does not count: {reason}"))?;
     Ok(verified.signer)
 }
 

@@ -17,4 +17,7 @@ mod sigstore_attacks;
 mod sigstore_fixture;
 mod sigstore_keyless;
 mod sigstore_keys;
+mod sigstore_log;
+mod sigstore_public;
+mod sigstore_rekor;
 mod sigstore_threshold;
