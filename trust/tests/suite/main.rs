@@ -13,3 +13,4 @@ mod notary_limits;
 mod notary_rollback;
 mod notary_roots;
 mod notary_tampering;
+mod openpgp_gpg;
