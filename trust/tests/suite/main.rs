@@ -14,3 +14,5 @@ mod notary_rollback;
 mod notary_roots;
 mod notary_tampering;
 mod openpgp_gpg;
+mod openpgp_keys;
+mod openpgp_messages;
