@@ -35,7 +35,9 @@ fn with_keys(name: &str, text: &str) -> Vec<SourceFile> {
         .skip(1)
         .filter_map(|rest| rest.split(['}', ',', '\n', ' ']).next())
         .collect();
-    let keys = named.into_iter().map(|key| file(key, "PLACEHOLDER"));
+    let keys = named
+        .into_iter()
+        .map(|key| file(key, &format!("PLACEHOLDER {key}")));
     [file(name, text)].into_iter().chain(keys).collect()
 }
 
