@@ -82,6 +82,44 @@ fn every_preset_loads_and_is_as_strong_as_it_looks() {
     }
 }
 
+/// Where the keys of a document begin and end: a word behind a bracket, comma, dash or indentation, and a colon.
+fn keys_of(text: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    for (colon, _) in text.match_indices(':') {
+        let (before, after) = text.split_at(colon);
+        let start = before
+            .rfind(|c: char| !c.is_ascii_alphanumeric())
+            .map_or(0, |at| at + 1);
+        let boundary = before[..start].ends_with([' ', '{', '\n']) || start == 0;
+        let line = before[..start].lines().last().unwrap_or_default();
+        let quoted = line.matches('"').count() % 2 == 1 || line.contains('#');
+        if start < colon && boundary && !quoted && after[1..].starts_with([' ', '\n']) {
+            found.push((start, &before[start..]));
+        }
+    }
+    found
+}
+
+#[test]
+fn one_letter_too_many_in_any_field_of_any_example_refuses_it() {
+    // Names that the author of a policy chooses: trust stores, annotations.
+    let chosen = ["acme", "partner", "stamps", "microsoft", "env"];
+    let mut tried = 0;
+    for example in [blocks(DOCS, "yaml"), blocks(PRESETS, "yaml")].concat() {
+        for (start, key) in keys_of(&example) {
+            if chosen.contains(&key) {
+                continue;
+            }
+            let at = start + key.len();
+            let misspelt = format!("{}x{}", &example[..at], &example[at..]);
+            let result = load(&with_keys("p.yaml", &misspelt), &LoadOptions::default());
+            assert!(result.is_err(), "`{key}x` was taken in\n{misspelt}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 400, "only {tried} fields were tried");
+}
+
 #[test]
 fn presets_can_stand_side_by_side() {
     let all: Vec<String> = blocks(PRESETS, "yaml")
