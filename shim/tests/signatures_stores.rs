@@ -277,7 +277,10 @@ async fn an_extension_that_knows_no_such_image_has_nothing_and_one_that_fails_is
         let server = Server::start(move |_| Reply::status(status)).await;
         let looker = Looker::new(Node::serving(&server).registry());
         let error = looker.one(source()).await.unwrap_err();
-        assert!(error.kind() != RemoteErrorKind::Absent, "{status} {error:?}");
+        assert!(
+            error.kind() != RemoteErrorKind::Absent,
+            "{status} {error:?}"
+        );
     }
 }
 
