@@ -50,7 +50,7 @@ use self::credentials::NodeCredentials;
 use self::fetch::Fetcher;
 use self::hosts::HostTable;
 use self::question::{Question, Wanted};
-use self::turns::{HostList, worse};
+use self::turns::{HostList, note};
 
 /// What a registry says about a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -235,7 +235,7 @@ impl Registry {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
                     tracing::debug!(registry = name, %error, "host asked");
-                    worst = worse(worst, error);
+                    note(&mut worst, error);
                 }
             }
         }

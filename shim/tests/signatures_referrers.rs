@@ -273,7 +273,7 @@ async fn a_good_signature_among_five_hundred_strange_descriptors_is_found() {
         .map(|number: u32| {
             let digest = Digest::of(&number.to_be_bytes());
             let of = descriptor("application/vnd.oci.image.manifest.v1+json", &digest, 9);
-            if number % 2 == 0 {
+            if number.is_multiple_of(2) {
                 silent(&of)
             } else {
                 said(&of, SBOM)

@@ -13,7 +13,7 @@ use signatures_common::{Looker, image, texts};
 /// A client for `r.test:5000/team/app`, and the path of its first signatures.
 fn looker(node: Node) -> Looker {
     let mut looker = Looker::new(node.registry());
-    looker.image = "r.test:5000/team/app".to_owned();
+    looker.image = String::from("r.test:5000/team/app");
     looker
 }
 

@@ -204,7 +204,8 @@ fn tcp_cause(error: &(dyn StdError + 'static)) -> &'static str {
         let is_out_of_reach = error
             .downcast_ref::<io::Error>()
             .and_then(io::Error::get_ref)
-            .is_some_and(|inner| inner.is::<OutOfReach>());
+            .and_then(|inner| inner.downcast_ref::<OutOfReach>())
+            .is_some();
         if is_out_of_reach {
             return cause::LOCAL_ADDRESS;
         }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::registry::turns::worse;
+use crate::registry::turns::note;
 use crate::registry::{Auth, Registry, RemoteError, manifest};
 
 use super::json::Index;
@@ -107,7 +107,7 @@ impl Asked<'_> {
             };
             match place.blob(digest, size).await {
                 Ok(bytes) => return Ok(bytes),
-                Err(error) => worst = worse(worst, error),
+                Err(error) => note(&mut worst, error),
             }
         }
         Err(turns.end(worst).unwrap_or_else(|| RemoteError::Timeout {
