@@ -13,3 +13,5 @@ mod notary_limits;
 mod notary_rollback;
 mod notary_roots;
 mod notary_tampering;
+mod np_common;
+mod np_verdicts;
