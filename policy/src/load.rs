@@ -8,6 +8,7 @@ mod duration;
 mod lint;
 mod merge;
 mod metadata;
+mod native;
 mod portcullis;
 mod portieris;
 mod repository;
@@ -151,6 +152,7 @@ fn compile(files: &[SourceFile], options: &LoadOptions) -> Compiled {
             break;
         }
     }
+    native::add(files, &policies, &mut set, &mut cx.report);
     set.rules = merge::unify(set.rules, &mut cx.report);
     Compiled {
         set,
@@ -197,7 +199,7 @@ fn read(files: &[SourceFile], report: &mut Report) -> Vec<Source> {
             );
             continue;
         }
-        if attachment::is_attachment(&file.name) {
+        if native::is_native(&file.name) || attachment::is_attachment(&file.name) {
             continue;
         }
         let text = match std::str::from_utf8(&file.bytes) {
