@@ -502,7 +502,7 @@ fn stores_of_all_files_are_one_and_a_scope_stands_once() {
         ("docker: {s.example.com: {lookasid: x}}", "unknown field"),
         (
             "docker: {s.example.com: {lookaside: \"ftp://x\"}}",
-            "must begin with",
+            "must be `https://host",
         ),
         (
             "docker: {s.example.com: {lookaside: \"file://relative\"}}",
@@ -513,15 +513,15 @@ fn stores_of_all_files_are_one_and_a_scope_stands_once() {
             "absolute path",
         ),
         (
-            "docker: {s.example.com: {lookaside: \"https://u:p@x\"}}",
+            "docker: {s.example.com: {lookaside: \"https://u:p@x.example.com\"}}",
             "user name or password",
         ),
         (
-            "docker: {\"s.example.com/*\": {lookaside: \"https://x\"}}",
+            "docker: {\"s.example.com/*\": {lookaside: \"https://x.example.com\"}}",
             "would match nothing",
         ),
         (
-            "docker: {\"\": {lookaside: \"https://x\"}}",
+            "docker: {\"\": {lookaside: \"https://x.example.com\"}}",
             "default-docker",
         ),
         ("dockers: {}", "unknown field"),
@@ -531,7 +531,7 @@ fn stores_of_all_files_are_one_and_a_scope_stands_once() {
                 ("containers/policy.json", policy),
                 (
                     "containers/registries.d/a.yaml",
-                    "docker: {r.example.com: {lookaside: \"https://new\"}}",
+                    "docker: {r.example.com: {lookaside: \"https://new.example.com\"}}",
                 ),
                 ("containers/registries.d/b.yaml", text),
             ],

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::files::NativeFiles;
 use crate::fields::{Field, Fields};
+use crate::load::material;
 use crate::model::KeyMaterial;
 use crate::report::Report;
 
@@ -165,7 +166,7 @@ fn from_path(
         );
         return None;
     };
-    material(file.bytes.clone(), file.name.clone(), field, report)
+    checked(file.bytes.clone(), file.name.clone(), field, report)
 }
 
 fn from_base64(field: &Field<'_>, report: &mut Report) -> Option<KeyMaterial> {
@@ -174,11 +175,11 @@ fn from_base64(field: &Field<'_>, report: &mut Report) -> Option<KeyMaterial> {
         report.error(field.span(), "not base64");
         return None;
     };
-    material(bytes, "inline".to_owned(), field, report)
+    checked(bytes, "inline".to_owned(), field, report)
 }
 
 /// A look at what certainly is no public key; the rest is known when the policy is compiled.
-pub(super) fn material(
+fn checked(
     bytes: Vec<u8>,
     name: String,
     field: &Field<'_>,
@@ -205,10 +206,5 @@ pub(super) fn refusal(bytes: &[u8]) -> Option<String> {
     if bytes.len() > MAX_BYTES {
         return Some(format!("is longer than {MAX_BYTES} bytes"));
     }
-    String::from_utf8_lossy(bytes)
-        .contains("PRIVATE KEY")
-        .then(|| {
-            "is a private key. A policy needs the public one; consider this key as known to others now"
-                .to_owned()
-        })
+    material::is_private(bytes).then(|| material::PRIVATE.to_owned())
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use super::files::{Document, NativeFiles};
 use super::place;
 use crate::fields::{Field, Fields};
+use crate::load::lookaside;
 use crate::model::{Dialect, LookasideUrl, Pattern, RegistriesD};
-use crate::pattern::CONTAINERS_DEFAULT;
+use crate::pattern::{CONTAINERS_DEFAULT, ancestors};
 use crate::report::Report;
 use crate::span::Span;
 
@@ -29,33 +30,11 @@ impl Registries {
         if scope.is_empty() || scope == CONTAINERS_DEFAULT {
             return default;
         }
-        parents(scope)
+        ancestors(scope)
             .iter()
             .find_map(|parent| self.attachments.get(parent).copied())
             .unwrap_or(default)
     }
-}
-
-/// A scope with everything above it, the nearest first.
-fn parents(scope: &str) -> Vec<String> {
-    let mut name = scope.split('@').next().unwrap_or_default();
-    let mut out = vec![scope.to_owned(), name.to_owned()];
-    if let (named, Some(_)) = crate::reference::grammar::split_tag(name)
-        && name.contains('/')
-    {
-        name = named;
-        out.push(name.to_owned());
-    }
-    while let Some((parent, _)) = name.rsplit_once('/') {
-        out.push(parent.to_owned());
-        name = parent;
-    }
-    let mut domain = name.split(':').next().unwrap_or_default();
-    while let Some((_, parent)) = domain.split_once('.') {
-        out.push(format!("*.{parent}"));
-        domain = parent;
-    }
-    out
 }
 
 /// Where a scope was found first.
@@ -161,7 +140,7 @@ struct Section {
 
 fn section(field: &Field<'_>, report: &mut Report) -> Option<Section> {
     let mut fields = field.fields(report)?;
-    let store = lookaside(&mut fields, report);
+    let store = address(&mut fields, report);
     // Where signatures are written.
     let _ = fields.take("lookaside-staging");
     let _ = fields.take("sigstore-staging");
@@ -177,7 +156,7 @@ fn section(field: &Field<'_>, report: &mut Report) -> Option<Section> {
 }
 
 /// `lookaside`, or its older name `sigstore`, which has nothing to do with Sigstore.
-fn lookaside(fields: &mut Fields<'_>, report: &mut Report) -> Option<Option<LookasideUrl>> {
+fn address(fields: &mut Fields<'_>, report: &mut Report) -> Option<Option<LookasideUrl>> {
     let newer = fields.take_value("lookaside");
     let older = fields.take_value("sigstore");
     let Some(field) = newer.or(older) else {
@@ -205,20 +184,11 @@ fn store_url(text: &str) -> Result<LookasideUrl, &'static str> {
             Err("`file://` is followed by an absolute path without `..`")
         };
     }
-    let Some(rest) = base
-        .strip_prefix("https://")
-        .or_else(|| base.strip_prefix("http://"))
-    else {
-        return Err("must begin with `https://`, `http://` or `file://`");
-    };
-    let host = rest.split('/').next().unwrap_or_default();
-    if host.contains('@') {
-        return Err(
+    match lookaside::base(Some(base)) {
+        Ok(Some(base)) => Ok(LookasideUrl(base)),
+        _ if base.contains('@') => Err(
             "holds a user name or password; use `storeURL` with `storeSecret` of portcullis.dev/v1",
-        );
+        ),
+        _ => Err("must be `https://host[:port][/path]`, `http://…` or `file:///path`"),
     }
-    if host.is_empty() {
-        return Err("names no host");
-    }
-    Ok(LookasideUrl(base.to_owned()))
 }
