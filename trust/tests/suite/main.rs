@@ -1,5 +1,6 @@
 //! The tests of this crate's public face: one attack each for the Notary verifier, and the decision.
 
+mod annotations_attacks;
 mod common;
 mod compile_keys;
 mod decide_matching;
