@@ -14,3 +14,5 @@ mod notary_limits;
 mod notary_rollback;
 mod notary_roots;
 mod notary_tampering;
+mod np_revocation;
+mod np_timestamp;
