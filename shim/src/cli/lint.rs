@@ -35,9 +35,9 @@ struct LintReport {
 }
 
 #[derive(Debug, Default)]
-struct Input {
-    files: Vec<SourceFile>,
-    bootstrap: Option<SourceFile>,
+pub(super) struct Input {
+    pub(super) files: Vec<SourceFile>,
+    pub(super) bootstrap: Option<SourceFile>,
     /// Name in the set to the path as it was given.
     shown: BTreeMap<String, String>,
 }
@@ -109,7 +109,7 @@ fn lint(loader: &SetLoader, input: &Input) -> LintReport {
 }
 
 /// All paths as one set. Files are named relative to their directory, as documents name their keys.
-fn gather(paths: &[PathBuf], config: &Config) -> Result<Input, CliError> {
+pub(super) fn gather(paths: &[PathBuf], config: &Config) -> Result<Input, CliError> {
     let mut input = Input::default();
     for path in paths {
         let metadata = fs::metadata(path).map_err(|error| failed(path, &error.into()))?;
@@ -201,7 +201,7 @@ fn same(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-fn failed(path: &Path, error: &SafeFileError) -> CliError {
+pub(super) fn failed(path: &Path, error: &SafeFileError) -> CliError {
     CliError::Other(format!("{}: {error}", path.display()))
 }
 
