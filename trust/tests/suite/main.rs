@@ -1,6 +1,8 @@
 //! The tests of this crate's public face: one attack each for the Notary verifier, and the decision.
 
 mod annotations_attacks;
+mod attestation_cosign;
+mod cases;
 mod common;
 mod compile_keys;
 mod decide_matching;
@@ -16,3 +18,8 @@ mod notary_roots;
 mod notary_tampering;
 mod np_revocation;
 mod np_timestamp;
+mod sigstore_attacks;
+mod sigstore_fixture;
+mod sigstore_keyless;
+mod sigstore_keys;
+mod sigstore_threshold;
