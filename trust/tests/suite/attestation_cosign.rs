@@ -122,7 +122,7 @@ fn provenance_of_the_real_cosign_counts_in_both_formats() {
     };
     let v02 = AttestationRequirement {
         builder: exact("https://builder.example.com/trusted@v0"),
-        source: exact("git+https://git.example.com/shop/app"),
+        source: exact("https://git.example.com/shop/app"),
         reference: Some(TextMatch::Glob("refs/tags/v*".to_owned())),
         max_age: Some(Duration::from_hours(48)),
         cel: cel("predicate.materials.exists(m, m.uri.startsWith('pkg:docker/'))"),
@@ -250,6 +250,24 @@ fn bills_of_materials_count_by_their_presence_and_age() {
                     .contains("more than 23h ago")
             );
         }
+    }
+}
+
+#[test]
+fn an_spdx_document_that_is_text_counts_by_its_presence_alone() {
+    let spdx = requirement("https://spdx.dev/Document", &["builder"], 1);
+    let aged = AttestationRequirement {
+        max_age: Some(Duration::from_hours(10_000)),
+        ..requirement("https://spdx.dev/Document", &["builder"], 1)
+    };
+    for form in [bundle, legacy] {
+        let artefact = form("spdx-tag-value");
+        assert!(verify(&spdx, &[&artefact]).is_ok());
+        let found = verify(&aged, &[&artefact]).unwrap_err();
+        assert!(
+            found.ends_with("it does not say when it was made"),
+            "{found}"
+        );
     }
 }
 
