@@ -34,7 +34,7 @@ struct LintReport {
 #[derive(Debug, Default)]
 pub(super) struct Input {
     pub(super) files: Vec<SourceFile>,
-    bootstrap: Option<SourceFile>,
+    pub(super) bootstrap: Option<SourceFile>,
     /// Name in the set to the path as it was given.
     pub(super) shown: BTreeMap<String, String>,
 }
@@ -191,7 +191,7 @@ fn same(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-fn failed(path: &Path, error: &SafeFileError) -> CliError {
+pub(super) fn failed(path: &Path, error: &SafeFileError) -> CliError {
     CliError::Other(format!("{}: {error}", path.display()))
 }
 

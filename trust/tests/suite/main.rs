@@ -1,5 +1,8 @@
 //! The tests of this crate's public face: one attack each for the Notary verifier, and the decision.
 
+mod annotations_attacks;
+mod attestation_cosign;
+mod cases;
 mod common;
 mod compile_keys;
 mod decide_matching;
