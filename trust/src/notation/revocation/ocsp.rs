@@ -274,6 +274,7 @@ impl<'a> Basic<'a> {
     }
 
     /// Whether `issuer` signed it, or a responder whom `issuer` appointed for that alone (RFC 6960 §4.2.2.2).
+    /// Whether that responder was itself taken back is not asked, with or without id-pkix-ocsp-nocheck: nor does notation.
     fn is_authentic(&self, issuer: &Certificate<'_>, at: Timestamp) -> bool {
         if self.is_by(issuer) && self.signed.is_signed_by(issuer) {
             return true;
