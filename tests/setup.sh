@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the end-to-end tests and the demo need on Debian 12, as root. Nothing is done twice, and the machine's own
-# apt state is left as it is: the newer containerd is unpacked into a folder of its own, never installed.
+# apt state is left as it is: tools that Debian 12 lacks are unpacked into a folder of its own, never installed.
 #
 # PORTCULLIS_PEERS: that folder (default: target/peers in this workspace).
 set -euo pipefail
@@ -12,8 +12,11 @@ packages=(
   # What the build needs: a C compiler for aws-lc-sys, protoc for containerd-client, CA certificates for fetching crates.
   ca-certificates gcc git libc6-dev make protobuf-compiler shellcheck
   # What tests and demo run.
-  busybox-static containerd containernetworking-plugins curl docker-registry libfaketime mount notary openssl perl-base runc
+  busybox-static containerd containernetworking-plugins curl docker-registry gnupg libfaketime mount notary openssl perl-base runc
+  skopeo
 )
+# From newer suites of Debian: containerd 2.x, and the signers.
+newer=(containerd cosign notation)
 
 say() { printf 'setup: %s\n' "$*"; }
 die() {
@@ -84,43 +87,61 @@ own_source() {
   done
 }
 
-is_newer_containerd() {
-  [ -x "$peers/usr/bin/containerd" ] && "$peers/usr/bin/containerd" --version 2>/dev/null | grep -Eq ' v?2\.[0-9]+\.'
+has_newer() { # package
+  local tool=$peers/usr/bin/$1
+  [ -x "$tool" ] || return 1
+  case $1 in
+    containerd) "$tool" --version 2>/dev/null | grep -Eq ' v?2\.[0-9]+\.' ;;
+    # Sigstore bundles are its default from version 3 on, with a signing configuration.
+    cosign) "$tool" sign --help 2>/dev/null | grep -q -- '--signing-config' ;;
+    *) "$tool" version >/dev/null 2>&1 ;;
+  esac
 }
 
-fetch_containerd() { # source suite
-  local state=$peers/apt
+missing_newer() {
+  local package
+  for package in "${newer[@]}"; do
+    has_newer "$package" || printf '%s\n' "$package"
+  done
+}
+
+fetch_newer() { # source suite package...
+  local state=$peers/apt source=$1 suite=$2 package
+  shift 2
   mkdir -p "$state/lists/partial" "$state/cache/archives/partial" "$state/download"
-  printf 'deb %s %s main\n' "$1" "$2" >"$state/sources.list"
+  printf 'deb %s %s main\n' "$source" "$suite" >"$state/sources.list"
   local options=(
     -qq -o "Dir::State::Lists=$state/lists" -o "Dir::Cache=$state/cache" -o "Dir::Etc::SourceList=$state/sources.list"
     -o Dir::Etc::SourceParts=/dev/null -o APT::Sandbox::User=root -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false
     -o Acquire::Check-Valid-Until=false -o Acquire::Retries=2
   )
-  apt-get "${options[@]}" update || return 1
-  (cd "$state/download" && rm -f ./*.deb && apt-get "${options[@]}" download "containerd/$2") || return 1
-  dpkg -x "$state"/download/containerd_*.deb "$peers" || return 1
-  rm -rf "$state"
-  is_newer_containerd
+  apt-get "${options[@]}" update || return 0
+  for package in "$@"; do
+    (cd "$state/download" && rm -f ./*.deb && apt-get "${options[@]}" download "$package/$suite") || continue
+    dpkg -x "$state"/download/"$package"_*.deb "$peers" || continue
+    if has_newer "$package"; then say "$package from $suite is in $peers"; fi
+  done
 }
 
-unpack_newer_containerd() {
-  is_newer_containerd && return 0
-  local source suite
+unpack_newer() {
+  local missing source suite package
+  mapfile -t missing < <(missing_newer)
+  [ "${#missing[@]}" -gt 0 ] || return 0
   source=$(own_source | head -n 1)
   if [ -z "$source" ]; then
-    say "no Debian source found in /etc/apt: tests against containerd 2.x will be counted as skipped"
+    say "no Debian source found in /etc/apt: tests that need ${missing[*]} will be counted as skipped"
     return 0
   fi
   for suite in sid testing; do
-    say "unpacking containerd 2.x from $suite into $peers"
-    if fetch_containerd "$source" "$suite"; then
-      "$peers/usr/bin/containerd" --version
-      return 0
-    fi
+    mapfile -t missing < <(missing_newer)
+    [ "${#missing[@]}" -gt 0 ] || break
+    say "unpacking ${missing[*]} from $suite into $peers"
+    fetch_newer "$source" "$suite" "${missing[@]}"
+    rm -rf "${peers:?}/apt"
   done
-  rm -rf "${peers:?}/apt"
-  say "containerd 2.x cannot be had here: tests against it will be counted as skipped"
+  while read -r package; do
+    say "$package cannot be had here: tests that need it will be counted as skipped"
+  done < <(missing_newer)
 }
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
@@ -128,4 +149,4 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
 fi
 install_packages
 mkdir -p "$peers"
-unpack_newer_containerd
+unpack_newer

@@ -25,6 +25,21 @@ pub(crate) struct Fields<'n> {
     place: Place,
 }
 
+/// What `read` makes of a field that need not be there. `None`: it is there and wrong.
+#[expect(
+    clippy::option_option,
+    reason = "wrong, absent and there are three cases, and `?` ends the first"
+)]
+pub(crate) fn optional<'n, T>(
+    field: Option<Field<'n>>,
+    read: impl FnOnce(&Field<'n>) -> Option<T>,
+) -> Option<Option<T>> {
+    match field {
+        Some(field) => read(&field).map(Some),
+        None => Some(None),
+    }
+}
+
 impl<'n> Field<'n> {
     /// A whole document.
     pub(crate) fn document(file: &'n Arc<str>, node: &'n Node) -> Self {
@@ -58,6 +73,11 @@ impl<'n> Field<'n> {
     /// Whether the value is `null` or nothing.
     pub(crate) fn is_null(&self) -> bool {
         self.node.is_null()
+    }
+
+    /// Whether the value is a mapping.
+    pub(crate) fn is_map(&self) -> bool {
+        matches!(self.node.value, Value::Map(_))
     }
 
     /// Whether the value is an empty mapping.
@@ -128,6 +148,16 @@ impl<'n> Field<'n> {
             file: self.file,
         };
         Some(items.iter().enumerate().map(item).collect())
+    }
+
+    /// The items of a list with something in it; `help` says what to do instead of leaving it empty.
+    pub(crate) fn non_empty_list(&self, help: &str, report: &mut Report) -> Option<Vec<Field<'n>>> {
+        let items = self.list(report)?;
+        if items.is_empty() {
+            report.error(self.span(), format!("the list is empty; {help}"));
+            return None;
+        }
+        Some(items)
     }
 
     /// Whether the value is a list.

@@ -2,19 +2,28 @@
 //!
 //! It goes on after a mistake as far as that makes sense, so that one run shows all of them.
 
+mod annotations;
 mod attachment;
+mod attestations;
+mod cosign;
 mod document;
 mod duration;
 mod lint;
+mod lookaside;
+mod material;
 mod merge;
 mod metadata;
+mod notation;
 mod portcullis;
 mod portieris;
 mod repository;
 mod secret;
 mod server;
+mod signed_identity;
 mod signers;
+mod sigstore;
 mod simple;
+mod text;
 mod trust;
 
 use std::sync::Arc;
@@ -42,9 +51,9 @@ pub const MAX_RULES: usize = 20_000;
 
 /// One policy file as read from the directory.
 ///
-/// `*.pem`, `*.pub` and `*.crt` are keys that documents name with `file:`; every other file holds documents, in YAML or
-/// JSON. A name may have folders in it (`keys/shop.pub`); a `ConfigMap`, which has no folders, spells them
-/// `keys__shop.pub`.
+/// What is in `keys/`, and `*.pem`, `*.pub`, `*.crt`, `*.cer`, `*.asc` and `*.gpg` anywhere, are keys that documents name with
+/// `file:`; every other file holds documents, in YAML or JSON. A name may have folders in it (`keys/shop.pub`); a
+/// `ConfigMap`, which has no folders, spells them `keys__shop.pub`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFile {
     /// Name relative to the policy directory.

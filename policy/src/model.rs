@@ -72,7 +72,8 @@ pub enum Dialect {
     Portieris,
     /// The normalised name, host and path separately, digest references by their repository.
     Portcullis,
-    /// A scope of containers `policy.json`: only the most specific one applies, `""` is `default`.
+    /// A scope of containers `policy.json`: only the most specific one applies. `""` is the transport's default, `default`
+    /// the document's.
     Containers,
     /// A scope of notation's `trustpolicy.json`: a repository exactly, or `*`.
     Notation,

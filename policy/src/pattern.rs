@@ -6,6 +6,7 @@ mod notation;
 mod portcullis;
 mod portieris;
 
+pub(crate) use containers::{DEFAULT as CONTAINERS_DEFAULT, matches as containers_scope};
 pub use portcullis::PatternError;
 
 use std::borrow::Cow;
@@ -101,7 +102,8 @@ impl Pattern {
     /// normalised (`nginx` is `docker.io/library/nginx`), Portieris' as it stands.
     pub fn canonical(&self) -> String {
         match self.dialect {
-            Dialect::Portieris | Dialect::Containers | Dialect::Notation => self.text.clone(),
+            Dialect::Portieris | Dialect::Containers => self.text.clone(),
+            Dialect::Notation => notation::canonical(&self.text),
             Dialect::Portcullis => portcullis::Parts::read(&self.text)
                 .map_or_else(|_| self.text.clone(), |parts| parts.canonical()),
         }

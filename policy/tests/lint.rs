@@ -4,16 +4,6 @@ mod common;
 
 use common::*;
 
-#[track_caller]
-fn assert_lint(text: &str, expected: &str) {
-    loaded(text);
-    let found = linted(text);
-    assert!(
-        found.iter().any(|warning| warning.contains(expected)),
-        "expected {expected:?} in {found:#?}"
-    );
-}
-
 fn open(name: &str) -> String {
     ours(&format!("[{{name: '{name}', policy: {{allow: {{}}}}}}]"))
 }

@@ -4,6 +4,7 @@
 //! makes sure that what was judged is what runs. It must never let a request through because something failed.
 
 mod audit_mode;
+mod beside;
 mod create;
 mod flight;
 mod gather;
@@ -47,6 +48,7 @@ use crate::registry::Registry;
 use crate::signatures::SignatureClient;
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use beside::{BesideKey, FoundBeside};
 use create::CreateTicket;
 use flight::Flights;
 use gather::{CollectionKey, Gathered};
@@ -90,6 +92,7 @@ struct Inner {
     parts: Parts,
     pulls: Flights<PullKey, PullVerdict>,
     collections: Flights<CollectionKey, Gathered>,
+    beside: Flights<BesideKey, FoundBeside>,
     heals: Flights<HealKey, Healed>,
     judged: JudgedContainers,
     tags: TagMoves,
@@ -110,6 +113,7 @@ impl Gate {
                 parts,
                 pulls: Flights::new(tasks.clone()),
                 collections: Flights::new(tasks.clone()),
+                beside: Flights::new(tasks.clone()),
                 heals: Flights::new(tasks),
                 judged: JudgedContainers::default(),
                 tags: TagMoves::default(),

@@ -20,14 +20,15 @@ mod duration;
 pub(crate) mod fetch;
 mod files;
 mod health;
-mod hosts;
+pub(crate) mod hosts;
 mod limits;
-mod manifest;
+pub(crate) mod manifest;
 mod question;
 mod retry_after;
 pub(crate) mod tls;
 pub(crate) mod token;
-mod transport;
+pub(crate) mod transport;
+pub(crate) mod turns;
 pub(crate) mod url;
 
 use std::sync::Arc;
@@ -45,8 +46,9 @@ pub use self::proxy::ProxyConfig;
 
 use self::credentials::NodeCredentials;
 use self::fetch::Fetcher;
-use self::hosts::{Host, HostTable};
+use self::hosts::HostTable;
 use self::question::{Question, Wanted};
+use self::turns::{HostList, worse};
 
 /// What a registry says about a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,25 +190,17 @@ impl Registry {
         self.inner.fetcher.open_circuits()
     }
 
-    /// What sends requests, for the notary client.
+    /// What sends requests, for the other clients.
     pub(crate) fn fetcher(&self) -> Arc<Fetcher> {
         Arc::clone(&self.inner.fetcher)
     }
 
-    /// Asks host after host until one answers.
-    async fn over_hosts(
+    /// The hosts that may be asked about images of the registry `name`.
+    pub(crate) async fn hosts(
         &self,
-        question: &Question<'_>,
-    ) -> Result<(Descriptor, Bytes), RemoteError> {
-        let deadline = question.deadline;
-        let name = question.reference.domain();
-        let unreachable = |cause| RemoteError::Unreachable {
-            host: name.to_owned(),
-            cause,
-        };
-        let timeout = || RemoteError::Timeout {
-            host: name.to_owned(),
-        };
+        name: &str,
+        deadline: Instant,
+    ) -> Result<HostList, RemoteError> {
         let table = Arc::clone(&self.inner.hosts);
         let lookup = {
             let name = name.to_owned();
@@ -214,45 +208,37 @@ impl Registry {
         };
         let hosts = timeout_at(deadline, lookup)
             .await
-            .map_err(|_| timeout())?
-            .map_err(|_| unreachable(cause::HOST_CONFIG))?;
-        let Ok(hosts) = &*hosts else {
-            return Err(unreachable(cause::HOST_CONFIG));
-        };
-        let able: Vec<&Host> = hosts
-            .iter()
-            .filter(|host| {
-                host.pull && (host.resolve || matches!(question.wanted, Wanted::Digest(_)))
-            })
-            .collect();
+            .map_err(|_| RemoteError::Timeout {
+                host: name.to_owned(),
+            })?
+            .map_err(|_| RemoteError::Unreachable {
+                host: name.to_owned(),
+                cause: cause::HOST_CONFIG,
+            })?;
+        Ok(HostList::new(name.to_owned(), hosts))
+    }
+
+    /// Asks host after host until one answers.
+    async fn over_hosts(
+        &self,
+        question: &Question<'_>,
+    ) -> Result<(Descriptor, Bytes), RemoteError> {
+        let name = question.reference.domain();
+        let hosts = self.hosts(name, question.deadline).await?;
+        let by_name = matches!(question.wanted, Wanted::Tag(_));
+        let mut turns = hosts.turns(by_name, question.deadline)?;
         let mut worst: Option<RemoteError> = None;
-        for (at, host) in able.iter().enumerate() {
-            let now = Instant::now();
-            if now >= deadline {
-                break;
-            }
-            // A slow mirror must leave time for the host behind it.
-            let is_last = at.saturating_add(1) == able.len();
-            let until = if is_last {
-                deadline
-            } else {
-                now + deadline.duration_since(now) / 2
-            };
+        while let Some((host, until)) = turns.next() {
             match question.to(host, &self.inner.fetcher, until).ask().await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
                     tracing::debug!(registry = name, %error, "host asked");
-                    worst = Some(match worst {
-                        Some(earlier) => earlier.or_more_telling(error),
-                        None => error,
-                    });
+                    worst = worse(worst, error);
                 }
             }
         }
-        Err(match worst {
-            Some(error) => error,
-            None if able.is_empty() => unreachable(cause::NO_HOST),
-            None => timeout(),
-        })
+        Err(turns.end(worst).unwrap_or_else(|| RemoteError::Timeout {
+            host: name.to_owned(),
+        }))
     }
 }

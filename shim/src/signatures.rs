@@ -3,6 +3,20 @@
 //! It fetches and bounds; it never decides. Every byte it hands on was hashed against the digest that its manifest
 //! names, where there is a manifest.
 
+mod cosign;
+mod extension;
+mod found;
+mod gather;
+mod json;
+mod layers;
+mod limits;
+mod lookaside;
+mod media;
+mod place;
+mod referrers;
+
+use std::sync::Arc;
+
 use portcullis_policy::model::Password;
 use portcullis_policy::{Digest, ImageReference};
 use portcullis_trust::Timestamp;
@@ -13,10 +27,13 @@ use tokio::time::Instant;
 
 use crate::registry::{Auth, Registry, RemoteError};
 
+use self::referrers::memory::ApiMemory;
+
 /// The client. Cheap to clone; clones share connections, tokens and circuit breakers with the registry client.
 #[derive(Debug, Clone)]
 pub struct SignatureClient {
     registry: Registry,
+    lacking_api: Arc<ApiMemory>,
 }
 
 /// What lies beside which image, and on whose behalf it is asked.
@@ -43,6 +60,7 @@ impl SignatureClient {
     pub fn new(registry: &Registry) -> Self {
         Self {
             registry: registry.clone(),
+            lacking_api: Arc::default(),
         }
     }
 
@@ -52,8 +70,7 @@ impl SignatureClient {
         &self,
         question: &SignatureQuestion<'_>,
     ) -> Vec<(SignatureSource, Result<SignatureSet, RemoteError>)> {
-        let _ = (&self.registry, question);
-        todo!("signatures")
+        gather::gather(&self.registry, &self.lacking_api, question).await
     }
 
     /// Index, manifest and config of an image: of the platform of this node where `subject` is an index.

@@ -6,10 +6,12 @@
 mod codec;
 mod error;
 mod file;
+mod found;
 mod health;
 mod layout;
 mod memory;
 mod records;
+mod sized;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -52,8 +52,8 @@ impl Generation {
     }
 }
 
-/// Where tests/setup.sh unpacks containerd 2.x.
-fn peers() -> PathBuf {
+/// Where tests/setup.sh unpacks what Debian 12 lacks.
+pub(crate) fn peers() -> PathBuf {
     std::env::var_os("PORTCULLIS_PEERS").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers"),
         PathBuf::from,

@@ -34,3 +34,8 @@ pub fn generations(test: &str) -> anyhow::Result<Vec<Generation>> {
     }
     Ok(able)
 }
+
+/// A signer that this machine may lack: without it `test` is noted as skipped.
+pub fn signer<S>(test: &str, found: Result<S, String>) -> Option<S> {
+    found.map_err(|reason| skipped(test, &reason)).ok()
+}

@@ -75,7 +75,9 @@ pub enum DenialReason {
     Denied,
     /// Nothing gathered speaks for the image: gathering may heal it.
     LackOfEvidence,
-    /// Evidence was gathered and does not satisfy the requirement.
+    /// Evidence was gathered and none of it counts; some may have been added since.
+    Unsigned,
+    /// Evidence was gathered and speaks against the image.
     NotSatisfied,
     /// The requirement names a system this build does not verify.
     Unsupported,
@@ -106,16 +108,23 @@ pub struct Decision {
     pub unmet: Vec<Unmet>,
 }
 
+impl DenialReason {
+    /// Whether gathering (again) could mend it.
+    pub const fn mendable(self) -> bool {
+        matches!(self, Self::LackOfEvidence | Self::Unsigned)
+    }
+}
+
 impl Decision {
     /// Whether the requirement holds, whatever the mode.
     pub fn allowed(&self) -> bool {
         self.denial.is_none()
     }
 
-    /// Who satisfied the requirements of an allowed image: `system: signer`. Empty for a denial.
+    /// Who satisfied the requirements that hold: `system: signer`.
     pub fn signers(&self) -> Vec<String> {
-        let findings = self.findings.iter().filter(|_| self.allowed());
-        findings
+        self.findings
+            .iter()
             .map(|finding| format!("{}: {}", finding.system, finding.signer))
             .collect()
     }

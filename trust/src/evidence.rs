@@ -10,7 +10,7 @@ use portcullis_policy::Digest;
 
 pub use description::ImageDescription;
 pub use revocation::{RevocationAnswer, RevocationWant};
-pub use signature::{Artefact, ArtefactKind, SignatureSet, SignatureSource};
+pub use signature::{Artefact, ArtefactKind, EarlierArtefact, SignatureSet, SignatureSource};
 
 use crate::notary::{NotaryCollection, NotaryMemory};
 use crate::time::Timestamp;

@@ -15,6 +15,7 @@ pub mod notation;
 pub mod openpgp;
 pub mod pattern;
 pub mod sigstore;
+mod strict_json;
 pub mod time;
 
 pub use compile::CompiledPolicy;

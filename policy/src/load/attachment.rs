@@ -5,11 +5,16 @@ use std::collections::BTreeMap;
 
 use super::SourceFile;
 
-const EXTENSIONS: [&str; 3] = [".pem", ".pub", ".crt"];
+const EXTENSIONS: [&str; 6] = [".pem", ".pub", ".crt", ".cer", ".asc", ".gpg"];
+
+/// The folder in which every file is a key, whatever it is called (`keys/trusted_root.json`), and how a `ConfigMap`, which
+/// has no folders, spells it.
+const FOLDERS: [&str; 2] = ["keys/", "keys__"];
 
 /// Whether a file of this name is a key rather than documents.
 pub(super) fn is_attachment(name: &str) -> bool {
-    EXTENSIONS.iter().any(|extension| name.ends_with(extension))
+    FOLDERS.iter().any(|folder| name.starts_with(folder))
+        || EXTENSIONS.iter().any(|extension| name.ends_with(extension))
 }
 
 /// The key files of a set by name.
@@ -30,7 +35,10 @@ impl<'a> Attachments<'a> {
     /// The bytes of the file that a document calls `name`.
     pub(super) fn get(&self, name: &str) -> Result<&'a [u8], String> {
         if !is_attachment(name) {
-            return Err("a key file ends with .pem, .pub or .crt".to_owned());
+            return Err(
+                "a key file is in `keys/`, or ends with .pem, .pub, .crt, .cer, .asc or .gpg"
+                    .to_owned(),
+            );
         }
         let found = self
             .files

@@ -1,5 +1,8 @@
 //! What loads, and is probably not what was meant.
 
+mod loose_text;
+mod signatures;
+
 use super::{Compiled, LoadOptions, SourceFile, compile};
 use crate::model::{Dialect, Pattern, PolicySet, Requirement, Rule, Scope};
 use crate::reference::{ImageReference, grammar};
@@ -7,7 +10,8 @@ use crate::report::Report;
 use crate::span::Diagnostic;
 
 /// Loads `files` and returns every error and warning, and more warnings than [`super::load`] has: rules that can never
-/// decide, that allow everything, that match foreign hosts, and Secrets that nobody uses.
+/// decide, that allow everything, that match foreign hosts, signatures that more people can make than it looks like, and
+/// Secrets that nobody uses.
 pub fn lint(files: &[SourceFile], options: &LoadOptions) -> Vec<Diagnostic> {
     let Compiled {
         set,
@@ -49,6 +53,7 @@ fn rules(set: &PolicySet, report: &mut Report) {
         for message in findings.into_iter().flatten() {
             report.warning(rule.span.clone(), message);
         }
+        signatures::rule(rule, report);
     }
 }
 

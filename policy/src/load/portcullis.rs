@@ -1,7 +1,7 @@
 //! `policy` of our own kind: exactly one requirement, which may nest.
 
 use super::repository::RuleContext;
-use super::{Context, simple, trust};
+use super::{Context, annotations, attestations, cosign, notation, simple, trust};
 use crate::fields::{Field, Fields};
 use crate::model::Requirement;
 use crate::report::Report;
@@ -60,9 +60,11 @@ fn nested(
         "allow" => allow(&field, &mut cx.report),
         "deny" => deny(&field, &mut cx.report),
         "trust" => trust::own(&field, rule, cx),
-        "simple" | "cosign" | "notation" | "attestations" | "annotations" => {
-            unsupported(key, &field, &mut cx.report)
-        }
+        "simple" => simple::own(&field, rule, cx),
+        "cosign" => cosign::requirement(&field, rule, cx),
+        "notation" => notation::requirement(&field, rule, cx),
+        "attestations" => attestations::requirement(&field, rule, cx),
+        "annotations" => annotations::requirement(&field, cx),
         "allOf" => some_of(&field, depth, rule, cx).map(Requirement::All),
         "anyOf" => any_of(&field, depth, rule, cx),
         "mutateImage" | "vulnerability" | "va" => {
@@ -105,16 +107,6 @@ fn deny(field: &Field<'_>, report: &mut Report) -> Option<Requirement> {
     }
     Some(Requirement::Deny {
         reason: Some(text.to_owned()),
-    })
-}
-
-/// A system that this build does not verify. Its fields are not looked at, but it must have the form of one.
-fn unsupported(system: &str, field: &Field<'_>, report: &mut Report) -> Option<Requirement> {
-    let _ = field.fields(report)?;
-    report.warning(field.key_span(), simple::unverified(system));
-    Some(Requirement::Unsupported {
-        system: system.to_owned(),
-        span: field.key_span(),
     })
 }
 

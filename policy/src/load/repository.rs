@@ -113,7 +113,7 @@ fn own_fields(fields: &mut Fields<'_>, report: &mut Report) -> Option<OwnFields>
     };
     let max_evidence_age = match fields.take("maxEvidenceAge") {
         None => Some(None),
-        Some(field) => age(&field, report).map(Some),
+        Some(field) => length_of_time(&field, report).map(Some),
     };
     Some(OwnFields {
         mode: mode?,
@@ -122,7 +122,8 @@ fn own_fields(fields: &mut Fields<'_>, report: &mut Report) -> Option<OwnFields>
     })
 }
 
-fn age(field: &Field<'_>, report: &mut Report) -> Option<Duration> {
+/// A length of time; anything else is reported.
+pub(super) fn length_of_time(field: &Field<'_>, report: &mut Report) -> Option<Duration> {
     let found = duration::parse(field.text(report)?);
     if found.is_none() {
         report.error(

@@ -35,6 +35,11 @@ impl Secret {
         self.values.get(key).filter(|value| !value.bytes.is_empty())
     }
 
+    /// Whether one of its values is like this.
+    pub(super) fn has(&self, like: impl Fn(&[u8]) -> bool) -> bool {
+        self.values.values().any(|value| like(&value.bytes))
+    }
+
     pub(super) fn span(&self) -> &Span {
         &self.span
     }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Context;
 use super::repository::RuleContext;
 use super::secret::SecretValue;
+use super::{Context, material};
 use crate::fields::Field;
 use crate::model::NotarySigner;
 use crate::report::Report;
@@ -79,7 +79,7 @@ fn from_item(item: &Field<'_>, cx: &mut Context<'_>) -> Option<NotarySigner> {
             span: field.span(),
         },
         (None, Some(field)) => SecretValue {
-            bytes: from_file(&field, cx)?,
+            bytes: material::from_file(&field, cx)?.to_vec(),
             span: field.span(),
         },
         _ => {
@@ -99,17 +99,6 @@ fn from_item(item: &Field<'_>, cx: &mut Context<'_>) -> Option<NotarySigner> {
     signer(&name, &key, &mut cx.report)
 }
 
-fn from_file(field: &Field<'_>, cx: &mut Context<'_>) -> Option<Vec<u8>> {
-    let name = field.non_empty_text(&mut cx.report)?;
-    let problem = match cx.attachments.get(name) {
-        Ok([]) => format!("`{name}` is empty"),
-        Ok(bytes) => return Some(bytes.to_vec()),
-        Err(message) => message,
-    };
-    cx.report.error(field.span(), problem);
-    None
-}
-
 fn signer(name: &SecretValue, key: &SecretValue, report: &mut Report) -> Option<NotarySigner> {
     let text = std::str::from_utf8(&name.bytes)
         .ok()
@@ -121,12 +110,9 @@ fn signer(name: &SecretValue, key: &SecretValue, report: &mut Report) -> Option<
              break at the end",
         );
     }
-    let private = String::from_utf8_lossy(&key.bytes).contains("PRIVATE KEY-----");
+    let private = material::is_private(&key.bytes);
     if private {
-        report.error(
-            key.span.clone(),
-            "this is a private key. A policy needs the public one; consider this key as known to others now",
-        );
+        report.error(key.span.clone(), material::PRIVATE);
     }
     text.filter(|_| !private).map(|text| NotarySigner {
         name: text.to_owned(),

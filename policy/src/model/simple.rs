@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::material::{KeyMaterial, Password};
+use crate::pattern::{Subject, containers_scope};
 use crate::reference::ImageReference;
 use crate::span::Span;
 
@@ -78,8 +79,13 @@ pub struct RegistriesD {
 impl RegistriesD {
     /// The store configured for an image: the most specific scope that covers it, else the default.
     pub fn lookaside(&self, reference: &ImageReference) -> Option<&LookasideUrl> {
-        let _ = (reference, &self.docker);
-        todo!("registries.d lookup; the namespaces of policy.json in the same order")
+        let subject = Subject::new(reference);
+        self.docker
+            .iter()
+            .filter_map(|(scope, url)| Some((containers_scope(scope, &subject)?, url)))
+            .max_by_key(|(quality, _)| *quality)
+            .map(|(_, url)| url)
+            .or(self.default.as_ref())
     }
 }
 

@@ -53,6 +53,24 @@ pub enum PatternError {
         "a pattern has a tag or a digest, not both: a tag beside a digest is checked by nobody"
     )]
     TagAndDigest,
+    /// A star in a scope of `policy.json` that is no `*.domain`.
+    #[error(
+        "`{0}` would match nothing: a scope covers everything below it, so that no `*` is written; the one wildcard there is \
+         stands for the beginning of a host, as in `*.example.com`"
+    )]
+    ScopeWildcard(String),
+    /// A scope of `policy.json` that is not the beginning of a normalised name.
+    #[error(
+        "`{0}` would match nothing: scopes are compared with the name in full, such as `docker.io/library/nginx`, or \
+         `registry.example.com/shop:1.0`, with the host in lower case"
+    )]
+    ScopeName(String),
+    /// A scope of `trustpolicy.json` that names no repository.
+    #[error(
+        "`{0}` is not a repository: host and path in full, without scheme, tag, digest or wildcard; a single `*` stands for \
+         every repository"
+    )]
+    NotationScope(String),
 }
 
 /// A pattern, taken apart and normalised.

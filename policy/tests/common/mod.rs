@@ -170,3 +170,40 @@ pub(crate) fn secret(namespace: &str, name: &str, values: &str) -> String {
         "---\napiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: {namespace}}}\nstringData: {values}\n"
     )
 }
+
+/// Our own rule for `r.io/app` with this policy.
+pub(crate) fn with(policy: &str) -> String {
+    ours(&format!("[{{name: r.io/app, policy: {policy}}}]"))
+}
+
+/// Loads one file beside key files, and must.
+pub(crate) fn loaded_beside(text: &str, keys: &[(&str, &str)]) -> Loaded {
+    let keys = keys.iter().map(|(name, text)| file(name, text));
+    let files: Vec<SourceFile> = [file("p.yaml", text)].into_iter().chain(keys).collect();
+    load(&files, &LoadOptions::default())
+        .unwrap_or_else(|errors| panic!("refused: {:#?}", texts(&errors)))
+}
+
+/// Every case is refused with its text.
+#[track_caller]
+pub(crate) fn assert_each_refused(document: impl Fn(&str) -> String, cases: &[(&str, &str)]) {
+    for (case, expected) in cases {
+        assert_refused(&document(case), expected);
+    }
+}
+
+#[track_caller]
+pub(crate) fn assert_lint(text: &str, expected: &str) {
+    loaded(text);
+    let found = linted(text);
+    assert!(
+        found.iter().any(|warning| warning.contains(expected)),
+        "expected {expected:?} in {found:#?} for\n{text}"
+    );
+}
+
+#[track_caller]
+pub(crate) fn assert_no_lint(text: &str) {
+    loaded(text);
+    assert_eq!(linted(text), Vec::<String>::new(), "for\n{text}");
+}

@@ -2,7 +2,7 @@
 
 use crate::common::*;
 use portcullis_policy::load::{LoadOptions, SourceFile, load};
-use portcullis_policy::model::Requirement;
+use portcullis_policy::model::{Requirement, SignatureStore, SignedIdentity};
 
 fn simple(requirements: &str) -> String {
     format!(
@@ -32,7 +32,7 @@ fn requirements_are_all_required() {
         "{type: insecureAcceptAnything}, {type: signedBy, keySecret: k}",
     ));
     assert!(
-        matches!(requirement(&both), Requirement::Unsupported { .. }),
+        matches!(requirement(&both), Requirement::Simple(_)),
         "accepting anything does not excuse the other"
     );
     let rejected = loaded(&simple("{type: signedBy, keySecret: k}, {type: reject}"));
@@ -80,6 +80,60 @@ fn both_spellings_of_an_identity_are_read_and_their_fields_checked() {
             expected,
         );
     }
+}
+
+#[test]
+fn a_signed_by_compiles_to_its_key_identity_and_store() {
+    let text = format!(
+        "{}{}{}",
+        portieris(
+            "[{name: '*', policy: {simple: {storeURL: 'https://s.example.com/', storeSecret: s, requirements: [{type: signedBy, keySecret: k, signedIdentity: {type: matchExactRepository, dockerRepository: r.io/a}}]}}}]"
+        ),
+        secret("shop", "k", "{key: armour}"),
+        secret("shop", "s", "{username: u, password: p}")
+    );
+    let found = loaded(&text);
+    let Requirement::Simple(found) = requirement(&found) else {
+        panic!("{found:?}");
+    };
+    assert_eq!(
+        found
+            .keys
+            .first()
+            .map(|key| (&*key.bytes, key.name.as_str())),
+        Some((b"armour".as_slice(), "Secret k"))
+    );
+    assert_eq!(
+        found.identity,
+        SignedIdentity::ExactRepository("r.io/a".into())
+    );
+    assert!(matches!(
+        &found.store,
+        SignatureStore::Lookaside(store) if store.url.0 == "https://s.example.com" && store.password.is_some()
+    ));
+
+    let plain = loaded(&simple("{type: signedBy, keySecret: k}"));
+    assert!(matches!(
+        requirement(&plain),
+        Requirement::Simple(one) if one.store == SignatureStore::RegistryExtension
+            && one.identity == SignedIdentity::MatchRepoDigestOrExact
+    ));
+}
+
+#[test]
+fn a_private_key_in_a_key_secret_is_refused() {
+    let text = format!(
+        "{}{}",
+        portieris(
+            "[{name: '*', policy: {simple: {requirements: [{type: signedBy, keySecret: p}]}}}]"
+        ),
+        secret(
+            "shop",
+            "p",
+            "{key: '-----BEGIN PGP PRIVATE KEY BLOCK-----'}"
+        )
+    );
+    assert_refused(&text, "this is a private key");
 }
 
 #[test]

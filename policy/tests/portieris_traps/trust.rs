@@ -276,12 +276,13 @@ fn trust_and_simple_on_one_repository_are_both_required_and_can_be_satisfied() {
         )),
         secret("shop", "k", "{key: armour}")
     );
-    let loaded = assert_warned(&text, "`simple` is not verified by this version");
+    let loaded = loaded(&text);
     match requirement(&loaded) {
         Requirement::All(of) => {
-            assert!(
-                matches!(of.as_slice(), [Requirement::Notary(_), Requirement::Unsupported { system, .. }] if system == "simple")
-            );
+            assert!(matches!(
+                of.as_slice(),
+                [Requirement::Notary(_), Requirement::Simple(_)]
+            ));
         }
         other => panic!("{other:?}"),
     }

@@ -6,6 +6,7 @@ use portcullis_policy::model::{Mode, Scope, TagRule};
 use portcullis_policy::select::Standing;
 use portcullis_policy::{Diagnostic, Digest, Span};
 use portcullis_trust::decide::{Decision, Finding, RuleRef, Unmet};
+use portcullis_trust::evidence::Recorded;
 use portcullis_trust::{Denial, DenialReason, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,9 @@ pub struct ImageQuestion {
     pub namespace: Option<String>,
     /// The reference as a pod would name it.
     pub image: String,
+    /// Whether the evidence itself is wanted too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub record: bool,
 }
 
 /// A rule that spoke.
@@ -100,6 +104,9 @@ pub struct CheckReport {
     /// The requirements that do not hold; for an allowed image, alternatives that were not needed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unmet: Vec<UnmetReport>,
+    /// What the answer was computed from, if that was asked for and a digest is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Box<Recorded>>,
 }
 
 /// Which rule applies, and why not the others.
@@ -261,6 +268,7 @@ impl CheckReport {
             rules: decision.rules.iter().map(RuleReport::from).collect(),
             findings: decision.findings.iter().map(FindingReport::from).collect(),
             unmet: decision.unmet.iter().map(UnmetReport::from).collect(),
+            evidence: None,
         }
     }
 
@@ -277,6 +285,7 @@ impl CheckReport {
             rules: Vec::new(),
             findings: Vec::new(),
             unmet: Vec::new(),
+            evidence: None,
         }
     }
 }

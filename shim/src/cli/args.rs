@@ -120,6 +120,9 @@ pub(super) struct Place {
 pub(super) struct CheckArgs {
     #[command(flatten)]
     pub(super) place: Place,
+    /// Write what each answer was computed from into this folder, for `policy test`
+    #[arg(long, value_name = "DIR")]
+    pub(super) record: Option<PathBuf>,
     /// Image references as a pod would name them
     #[arg(required = true, value_name = "IMAGE")]
     pub(super) images: Vec<String>,

@@ -1,21 +1,25 @@
 //! `portcullis check`.
 
+use std::fmt::Display;
+use std::path::Path;
+
 use super::args::{CheckArgs, Global};
 use super::ask::{self, Asked};
 use super::text::{Pairs, Style, plain};
-use super::{CliError, Exit, answer};
+use super::{CliError, Exit, answer, complain};
 use crate::admin::{CheckReport, Endpoint, FindingReport, ImageQuestion};
 use crate::telemetry::Verdict;
 
 pub(super) fn run(global: &Global, args: &CheckArgs) -> Result<Exit, CliError> {
     let config = global.config()?;
-    let reports = ask::block_on(async {
+    let mut reports = ask::block_on(async {
         let asked = ask::choose(global, &config, &args.place).await?;
         let mut reports = Vec::with_capacity(args.images.len());
         for image in &args.images {
             let question = ImageQuestion {
                 namespace: args.place.namespace.clone(),
                 image: image.clone(),
+                record: args.record.is_some(),
             };
             reports.push(match &asked {
                 Asked::Daemon(client) => client.ask(Endpoint::Check, Some(&question)).await?,
@@ -24,10 +28,50 @@ pub(super) fn run(global: &Global, args: &CheckArgs) -> Result<Exit, CliError> {
         }
         Ok(reports)
     })?;
+    if let Some(folder) = &args.record {
+        for report in &mut reports {
+            record(folder, report)?;
+        }
+    }
     answer(global.output, &reports, |reports, style| {
         reports.iter().map(|report| render(report, style)).collect()
     })?;
     Ok(exit(&reports))
+}
+
+/// Writes the evidence of a report down, and takes it out of the report.
+fn record(folder: &Path, report: &mut CheckReport) -> Result<(), CliError> {
+    let Some(evidence) = report.evidence.take() else {
+        let image = plain(&report.image);
+        complain(&format!(
+            "portcullis: nothing to record for {image}: its digest is not known"
+        ));
+        return Ok(());
+    };
+    let name: String = evidence
+        .image
+        .split('@')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "._-".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    let short: String = evidence.digest.hex().chars().take(12).collect();
+    let path = folder.join(format!("{name}-{short}.json"));
+    let failed = |error: &dyn Display| CliError::Other(format!("{}: {error}", path.display()));
+    let mut text = serde_json::to_vec_pretty(&evidence).map_err(|error| failed(&error))?;
+    text.push(b'\n');
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(&path, text))
+        .map_err(|error| failed(&error))?;
+    complain(&format!("portcullis: recorded {}", path.display()));
+    Ok(())
 }
 
 /// A denial outweighs an unknown: who asks in a pipeline must not go on.
@@ -123,6 +167,7 @@ mod tests {
         let question = ImageQuestion {
             namespace: Some("shop".to_owned()),
             image: "nginx".to_owned(),
+            record: false,
         };
         CheckReport {
             verdict,

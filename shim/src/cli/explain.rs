@@ -15,6 +15,7 @@ pub(super) fn run(global: &Global, args: &ExplainArgs) -> Result<Exit, CliError>
     let question = ImageQuestion {
         namespace: args.place.namespace.clone(),
         image: args.image.clone(),
+        record: false,
     };
     let report: ExplainReport = ask::block_on(async {
         match ask::choose(global, &config, &args.place).await? {

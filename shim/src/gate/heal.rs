@@ -79,7 +79,7 @@ impl Gate {
         let (gate, owned) = (self.clone(), subject.clone());
         let host = subject.reference.domain().to_owned();
         let flight = self.inner.heals.join(key, || async move {
-            let Matched::Governed { notary, origin, .. } = owned.matched() else {
+            let Matched::Governed(wanted) = owned.matched() else {
                 return None;
             };
             let whom = OnBehalf {
@@ -88,16 +88,26 @@ impl Gate {
                 auth: &auth,
             };
             let gathered = gate
-                .gather_collections(whom, &notary, &owned.reference, deadline)
+                .gather_collections(whom, &wanted.notary, &owned.reference, deadline)
                 .await;
             let mut failure = gathered.err().map(|error| match error {
                 GatherError::Remote(error) => HealFailure::Remote(error),
                 GatherError::Notary(error) => HealFailure::Refused(error.to_string()),
             });
-            if origin {
+            if wanted.origin {
                 for root in &roots {
                     if let Err(error) = gate
                         .ask_origin(&owned.reference, root, &auth, deadline)
+                        .await
+                    {
+                        failure = failure.or(Some(HealFailure::Remote(error)));
+                    }
+                }
+            }
+            if wanted.beside.is_wanted() {
+                for root in &roots {
+                    if let Err(error) = gate
+                        .gather_beside(&owned, root, &wanted.beside, &auth, deadline)
                         .await
                     {
                         failure = failure.or(Some(HealFailure::Remote(error)));

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use portcullis_policy::model::{Mode, NotaryRequirement, TagRule};
+use portcullis_policy::model::{Mode, NotaryRequirement, NotationRequirement, Password};
 use portcullis_policy::{Digest, ImageReference};
 use portcullis_trust::compile::Prematch;
+use portcullis_trust::evidence::{Artefact, RevocationWant, SignatureSet, SignatureSource};
 use portcullis_trust::notary::bound_digest;
-use portcullis_trust::{Decision, Evidence, Question, Timestamp};
+use portcullis_trust::{CompiledPolicy, Decision, Evidence, Question, Timestamp};
 
 use super::Gate;
 use crate::policy::ActivePolicy;
@@ -28,16 +29,40 @@ pub(super) enum Matched {
     /// Refused before any network.
     Refused(Decision),
     /// Governed by rules that need this.
-    Governed {
-        /// Collections to gather.
-        notary: Vec<NotaryRequirement>,
-        /// Some alternative is a bare `allow`.
-        origin: bool,
-        /// A rule accepts a tag only from a signature.
-        signed_tags: bool,
-        /// Mode of a refusal.
-        mode: Mode,
-    },
+    Governed(Wanted),
+}
+
+/// What the rules for an image can be satisfied by.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    /// Collections to gather.
+    pub notary: Vec<NotaryRequirement>,
+    /// Some alternative is a bare `allow`.
+    pub origin: bool,
+    /// What to gather once the digest is known.
+    pub beside: Beside,
+    /// Mode of a refusal.
+    pub mode: Mode,
+}
+
+/// What lies beside an image.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Beside {
+    /// Where signatures are looked for.
+    pub sources: Vec<SignatureSource>,
+    /// Passwords of lookaside stores.
+    pub passwords: Vec<(String, Password)>,
+    /// Requirements whose certificates may have been revoked.
+    pub notation: Vec<NotationRequirement>,
+    /// Whether the image's own description is asked for.
+    pub description: bool,
+}
+
+impl Beside {
+    /// Whether anything is wanted at all.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.description || !self.sources.is_empty()
+    }
 }
 
 /// Whether stored trust data counts.
@@ -60,7 +85,7 @@ impl Subject {
     pub(super) fn mode(&self) -> Mode {
         match self.matched() {
             Matched::Refused(decision) => decision.mode,
-            Matched::Governed { mode, .. } => mode,
+            Matched::Governed(wanted) => wanted.mode,
         }
     }
 
@@ -72,12 +97,21 @@ impl Subject {
             .prematch(self.namespace(), &self.reference)
         {
             Prematch::Refused(decision) => Matched::Refused(decision),
-            Prematch::Governed(needs) => Matched::Governed {
-                signed_tags: needs.rules.iter().any(|rule| rule.tags == TagRule::Signed),
+            Prematch::Governed(needs) => Matched::Governed(Wanted {
                 notary: needs.notary.into_iter().cloned().collect(),
                 origin: needs.origin,
+                beside: Beside {
+                    sources: needs.sources,
+                    passwords: needs
+                        .passwords
+                        .into_iter()
+                        .map(|(url, password)| (url.to_owned(), password.clone()))
+                        .collect(),
+                    notation: needs.notation.into_iter().cloned().collect(),
+                    description: needs.description,
+                },
                 mode: needs.mode,
-            },
+            }),
         }
     }
 }
@@ -95,28 +129,7 @@ impl Gate {
 
     /// Decides for one digest from what the store holds.
     pub(super) fn decide(&self, subject: &Subject, digest: &Digest, trust: Trust) -> Decision {
-        let store = &self.inner.parts.store;
-        let gun = subject.reference.repository();
-        let mut evidence = Evidence {
-            origins: store.origins(digest),
-            ..Evidence::default()
-        };
-        if trust == Trust::Stored
-            && let Matched::Governed { notary, .. } = subject.matched()
-        {
-            let mut servers: Vec<&str> = Vec::new();
-            for need in &notary {
-                if servers.contains(&need.trust.server.as_str()) {
-                    continue;
-                }
-                servers.push(&need.trust.server);
-                evidence.notary.extend(
-                    store
-                        .notary(&need.trust.server, &gun)
-                        .map(Arc::unwrap_or_clone),
-                );
-            }
-        }
+        let evidence = self.evidence(subject, digest, trust);
         let question = Question {
             namespace: subject.namespace(),
             reference: &subject.reference,
@@ -126,6 +139,47 @@ impl Gate {
             .active
             .policy
             .decide(&question, &evidence, self.now())
+    }
+
+    /// Everything the store holds that a decision about `digest` may be computed from.
+    pub(super) fn evidence(&self, subject: &Subject, digest: &Digest, trust: Trust) -> Evidence {
+        let store = &self.inner.parts.store;
+        let mut evidence = Evidence {
+            origins: store.origins(digest),
+            ..Evidence::default()
+        };
+        let Matched::Governed(wanted) = subject.matched() else {
+            return evidence;
+        };
+        let repository = subject.reference.repository();
+        if trust == Trust::Stored {
+            let mut servers: Vec<&str> = Vec::new();
+            for need in &wanted.notary {
+                if servers.contains(&need.trust.server.as_str()) {
+                    continue;
+                }
+                servers.push(&need.trust.server);
+                evidence.notary.extend(
+                    store
+                        .notary(&need.trust.server, &repository)
+                        .map(Arc::unwrap_or_clone),
+                );
+            }
+        }
+        let beside = &wanted.beside;
+        let sets = beside.sources.iter();
+        evidence.signatures = sets
+            .filter_map(|source| store.signatures(source, &repository, digest))
+            .collect();
+        if beside.description {
+            evidence.descriptions = store.descriptions(digest);
+        }
+        let wants = revocation_wants(&subject.active.policy, beside, digest, &evidence.signatures);
+        evidence.revocations = wants
+            .iter()
+            .filter_map(|want| store.revocation(want))
+            .collect();
+        evidence
     }
 
     /// The digests that signed trust data in the store binds the tag of `reference` to, without repetition. Trust data
@@ -149,4 +203,37 @@ impl Gate {
         }
         digests
     }
+}
+
+/// What certificate authorities have to be asked before the notation signatures among `sets` can be judged.
+pub(super) fn revocation_wants(
+    policy: &CompiledPolicy,
+    beside: &Beside,
+    digest: &Digest,
+    sets: &[Arc<SignatureSet>],
+) -> Vec<RevocationWant> {
+    let artefacts = notation_artefacts(sets);
+    let mut wants = Vec::new();
+    for requirement in &beside.notation {
+        let Some(verifier) = policy.notation(requirement) else {
+            continue;
+        };
+        for want in verifier.revocation_wants(digest, &artefacts) {
+            if !wants.contains(&want) {
+                wants.push(want);
+            }
+        }
+    }
+    wants
+}
+
+/// The notation envelopes among `sets`.
+pub(super) fn notation_artefacts(sets: &[Arc<SignatureSet>]) -> Vec<&Artefact> {
+    sets.iter()
+        .filter(|set| set.source == SignatureSource::Notation)
+        .flat_map(|set| {
+            let earlier = set.earlier.iter().map(|one| &one.artefact);
+            set.artefacts.iter().chain(earlier)
+        })
+        .collect()
 }

@@ -56,7 +56,7 @@ impl Gate {
             return Ok(verdict);
         }
         let mut decision = denied.unwrap_or_else(|| untraceable(subject, image));
-        if lacks_evidence(&decision) {
+        if is_mendable(&decision) {
             let failure = self.heal(subject, &candidates, deadline).await;
             match self.first_allowed(subject, &candidates) {
                 Ok((link, decision)) => return Ok(ImageVerdict::Run { link, decision }),
@@ -192,7 +192,7 @@ impl Gate {
                 return Ok((link.clone(), decision));
             }
             // Evidence that is only missing may yet be gathered: that denial is the one to keep.
-            if denied.as_ref().is_none_or(|denied| !lacks_evidence(denied)) {
+            if denied.as_ref().is_none_or(|denied| !is_mendable(denied)) {
                 denied = Some(decision);
             }
         }
@@ -258,6 +258,14 @@ impl Gate {
     }
 }
 
+/// Whether gathering (again) may help.
+fn is_mendable(decision: &Decision) -> bool {
+    decision
+        .denial
+        .as_ref()
+        .is_some_and(|denial| denial.reason.mendable())
+}
+
 fn lacks_evidence(decision: &Decision) -> bool {
     decision
         .denial
@@ -277,7 +285,7 @@ fn append(decision: &mut Decision, text: &str) {
 fn untraceable(subject: &Subject, image: &Digest) -> Decision {
     match subject.matched() {
         Matched::Refused(decision) => decision,
-        Matched::Governed { mode, .. } => {
+        Matched::Governed(wanted) => {
             let namespace = refusal::namespace_words(subject.namespace());
             let reference = &subject.reference;
             let text = match reference.digest() {
@@ -295,7 +303,7 @@ fn untraceable(subject: &Subject, image: &Digest) -> Decision {
                     reason: DenialReason::NotSatisfied,
                     text,
                 }),
-                mode,
+                mode: wanted.mode,
                 rules: Vec::new(),
                 findings: Vec::new(),
                 unmet: Vec::new(),

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use portcullis_policy::Digest;
-use portcullis_policy::model::{Mode, NotaryRequirement};
-use portcullis_trust::{Decision, Denial, DenialReason};
+use portcullis_policy::model::Mode;
+use portcullis_trust::Decision;
 use tokio::time::Instant;
 
+use super::Gate;
 use super::flight::Keep;
 use super::gather::OnBehalf;
-use super::judge::{Matched, Subject, Trust};
-use super::{Gate, refusal};
+use super::judge::{Matched, Subject, Trust, Wanted};
 use crate::notary::GatherError;
 use crate::registry::{Auth, Fingerprint, RemoteError};
 use crate::store::ResolutionSource;
@@ -57,10 +57,9 @@ struct Inquiry<'a> {
     subject: &'a Subject,
     auth: &'a Auth,
     deadline: Instant,
-    notary: Vec<NotaryRequirement>,
-    /// A rule accepts a tag only from a signature.
-    signed_tags: bool,
-    mode: Mode,
+    wanted: Wanted,
+    /// No trust data could be had now.
+    stale: bool,
     /// Somebody who might have changed the outcome could not be asked.
     failure: Option<RemoteError>,
     /// What the trust server said was refused, or it said that there is nothing.
@@ -94,27 +93,22 @@ impl Gate {
     }
 
     async fn judge_alone(&self, subject: &Subject, auth: &Auth, deadline: Instant) -> PullVerdict {
-        let (notary, origin, signed_tags, mode) = match subject.matched() {
+        let wanted = match subject.matched() {
             Matched::Refused(decision) => {
                 return PullVerdict::Deny {
                     decision,
                     offered: None,
                 };
             }
-            Matched::Governed {
-                notary,
-                origin,
-                signed_tags,
-                mode,
-            } => (notary, origin, signed_tags, mode),
+            Matched::Governed(wanted) => wanted,
         };
+        let origin = wanted.origin;
         let mut inquiry = Inquiry {
             subject,
             auth,
             deadline,
-            notary,
-            signed_tags,
-            mode,
+            wanted,
+            stale: false,
             failure: None,
             refused: None,
             denied: None,
@@ -140,8 +134,14 @@ impl Gate {
             auth: inquiry.auth,
         };
         let gathered = self
-            .gather_collections(whom, &inquiry.notary, &subject.reference, inquiry.deadline)
+            .gather_collections(
+                whom,
+                &inquiry.wanted.notary,
+                &subject.reference,
+                inquiry.deadline,
+            )
             .await;
+        inquiry.stale = gathered.is_err();
         match gathered {
             Ok(()) => {}
             Err(GatherError::Remote(error)) => inquiry.failure = Some(error),
@@ -150,8 +150,8 @@ impl Gate {
         let mut candidates = Vec::new();
         if let Some(digest) = subject.reference.digest() {
             candidates.push((*digest, ResolutionSource::Reference));
-        } else if !inquiry.stale() {
-            let signed = self.signed_digests(&subject.reference, &inquiry.notary);
+        } else if !inquiry.stale {
+            let signed = self.signed_digests(&subject.reference, &inquiry.wanted.notary);
             candidates.extend(
                 signed
                     .into_iter()
@@ -159,7 +159,9 @@ impl Gate {
             );
         }
         for (digest, source) in candidates {
-            let decision = self.decide(subject, &digest, Trust::Stored);
+            let decision = self
+                .decide_looking_beside(inquiry, &digest, Trust::Stored)
+                .await;
             if decision.allowed() {
                 return Some(PullVerdict::Allow {
                     digest,
@@ -184,7 +186,7 @@ impl Gate {
         };
         let from_tag = subject.reference.digest().is_none();
         let (source, trust) = if from_tag {
-            let trust = if inquiry.stale() {
+            let trust = if inquiry.stale {
                 Trust::Without
             } else {
                 Trust::Stored
@@ -193,8 +195,10 @@ impl Gate {
         } else {
             (ResolutionSource::Reference, Trust::Stored)
         };
-        let decision = self.decide(subject, &found, trust);
-        if decision.allowed() && !(inquiry.signed_tags && from_tag) {
+        let decision = self
+            .decide_looking_beside(&mut inquiry, &found, trust)
+            .await;
+        if decision.allowed() {
             return PullVerdict::Allow {
                 digest: found,
                 source,
@@ -204,30 +208,59 @@ impl Gate {
         inquiry.denied = Some(decision);
         inquiry.end(Some(found))
     }
+
+    /// Decides from what is stored; where something beside the image is missing, looks there once and decides again.
+    async fn decide_looking_beside(
+        &self,
+        inquiry: &mut Inquiry<'_>,
+        digest: &Digest,
+        trust: Trust,
+    ) -> Decision {
+        let decision = self.decide(inquiry.subject, digest, trust);
+        let mendable = decision
+            .denial
+            .as_ref()
+            .is_some_and(|denial| denial.reason.mendable());
+        let beside = &inquiry.wanted.beside;
+        if !mendable || !beside.is_wanted() {
+            return decision;
+        }
+        let looked = self
+            .gather_beside(
+                inquiry.subject,
+                digest,
+                beside,
+                inquiry.auth,
+                inquiry.deadline,
+            )
+            .await;
+        let decision = self.decide(inquiry.subject, digest, trust);
+        if let Err(error) = looked
+            && !decision.allowed()
+        {
+            inquiry.failure.get_or_insert(error);
+        }
+        decision
+    }
 }
 
 impl Inquiry<'_> {
-    /// No trust data could be had now.
-    fn stale(&self) -> bool {
-        self.failure.is_some() || self.refused.is_some()
-    }
-
     /// Nothing allows the image. `offered`: what the registry has.
     fn end(self, offered: Option<Digest>) -> PullVerdict {
         if let Some(error) = self.failure {
             return PullVerdict::Undecided {
                 error,
-                mode: self.mode,
+                mode: self.wanted.mode,
             };
         }
         match self.denied {
             Some(decision) => PullVerdict::Deny {
-                decision: explain(self.subject, decision, self.refused, self.signed_tags),
+                decision: explain(decision, self.refused),
                 offered,
             },
             None => PullVerdict::Undecided {
                 error: out_of_time(self.subject),
-                mode: self.mode,
+                mode: self.wanted.mode,
             },
         }
     }
@@ -239,24 +272,8 @@ fn out_of_time(subject: &Subject) -> RemoteError {
     }
 }
 
-/// Adds to a denial what the trust server said, and why an unsigned tag is not enough.
-fn explain(
-    subject: &Subject,
-    mut decision: Decision,
-    refused: Option<String>,
-    signed_tags: bool,
-) -> Decision {
-    let allowed_but_for_tag = decision.denial.is_none() && signed_tags;
-    if allowed_but_for_tag {
-        decision.denial = Some(Denial {
-            reason: DenialReason::NotSatisfied,
-            text: format!(
-                "{} may not use {}: its rule has `tags: signed`, and no signature binds this tag; use a digest",
-                refusal::namespace_words(subject.namespace()),
-                subject.reference
-            ),
-        });
-    }
+/// Adds to a denial what the trust server said.
+fn explain(mut decision: Decision, refused: Option<String>) -> Decision {
     if let (Some(denial), Some(refused)) = (&mut decision.denial, refused)
         && !denial.text.contains(&refused)
     {

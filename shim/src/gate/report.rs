@@ -6,10 +6,11 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use portcullis_policy::{Digest, ImageReference};
+use portcullis_trust::evidence::Recorded;
 use portcullis_trust::{Origin, OriginSource};
 use tokio::time::Instant;
 
-use super::judge::Subject;
+use super::judge::{Subject, Trust};
 use super::judge_pull::PullVerdict;
 use super::{Gate, names};
 use crate::admin::{
@@ -58,16 +59,35 @@ impl Gate {
             reference,
         };
         let auth = self.node_auth(&subject, deadline).await;
-        match self.judge_pull(&subject, &auth, deadline).await {
+        let report = match self.judge_pull(&subject, &auth, deadline).await {
             PullVerdict::Allow {
                 digest, decision, ..
             } => CheckReport::of(question, Some(digest), &decision),
             PullVerdict::Deny { decision, offered } => {
-                CheckReport::of(question, offered, &decision)
+                let named = subject.reference.digest().copied();
+                CheckReport::of(question, offered.or(named), &decision)
             }
             PullVerdict::Undecided { error, mode } => {
                 CheckReport::undecided(question, mode, "undecided", error.to_string())
             }
+        };
+        CheckReport {
+            evidence: report
+                .digest
+                .filter(|_| question.record)
+                .map(|digest| Box::new(self.recorded(&subject, digest))),
+            ..report
+        }
+    }
+
+    /// What is known about an image, to be judged again in a test of policies.
+    fn recorded(&self, subject: &Subject, digest: Digest) -> Recorded {
+        Recorded {
+            version: 1,
+            image: subject.reference.raw().to_owned(),
+            digest,
+            recorded_at: self.now(),
+            evidence: self.evidence(subject, &digest, Trust::Stored),
         }
     }
 

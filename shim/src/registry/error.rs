@@ -109,6 +109,11 @@ pub mod cause {
     pub const TLS_FILES: &str = "its certificate files cannot be used";
     /// The node's configuration names no host with the capability asked for.
     pub const NO_HOST: &str = "no configured host may be asked for this";
+    /// A directory of this node, or a file in it, cannot be read.
+    pub const FILES: &str = "its directory or a file in it cannot be read";
+    /// The address is this node's, its link's or a cloud's metadata service's, and was named by a stranger.
+    pub const LOCAL_ADDRESS: &str =
+        "its address is one that certificates may not send this node to";
     /// containerd's own configuration for the host is not usable.
     pub const HOST_CONFIG: &str = "containerd's configuration for it cannot be used";
 }

@@ -96,6 +96,14 @@ impl Host {
         Url::parse(&format!("{scheme}://{authority}{path}/{below}{query}"))
     }
 
+    /// Credentials of a call; without any, those that containerd's configuration has for the host.
+    pub(crate) fn auth<'a>(&'a self, given: &'a Auth) -> &'a Auth {
+        match (&self.auth, given) {
+            (Some(configured), Auth::Anonymous) => configured,
+            (_, given) => given,
+        }
+    }
+
     /// Applies what holds for every host of `name`: the namespace query, and containerd's rule that a plain http
     /// host with a TLS configuration is tried with TLS first.
     fn finish(mut self, name: &str) -> Self {
@@ -151,7 +159,8 @@ pub(crate) struct HostConfigError {
     pub reason: String,
 }
 
-type Hosts = Result<Vec<Host>, HostConfigError>;
+/// What the configuration says about a name.
+pub(crate) type Hosts = Result<Vec<Host>, HostConfigError>;
 
 /// The configuration, re-read when it changes. Its methods block on small local files.
 #[derive(Debug)]

@@ -150,7 +150,7 @@ impl HostQuestion<'_> {
                 headers,
                 cap: manifest::MAX_MANIFEST,
                 scope: &format!("repository:{path}:pull"),
-                auth: self.auth(),
+                auth: self.host.auth(self.question.auth),
                 access: &self.host.access,
                 order: TokenOrder::PostFirst,
                 deadline: self.deadline,
@@ -166,14 +166,6 @@ impl HostQuestion<'_> {
         RemoteError::Invalid {
             host: self.host.base.authority.clone(),
             cause,
-        }
-    }
-
-    /// Credentials of the call; without any, those that containerd's configuration has for the host.
-    fn auth(&self) -> &Auth {
-        match (&self.host.auth, self.question.auth) {
-            (Some(configured), Auth::Anonymous) => configured,
-            (_, given) => given,
         }
     }
 }

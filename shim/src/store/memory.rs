@@ -1,6 +1,7 @@
 //! The whole store in memory: what every read is answered from, and what changes on disk each put asks for.
 
 mod file_content;
+mod found;
 mod puts;
 mod trust_data;
 
@@ -12,11 +13,15 @@ use std::sync::Arc;
 use portcullis_policy::Digest;
 use portcullis_policy::load::SourceFile;
 use portcullis_trust::Timestamp;
-use portcullis_trust::evidence::{NotaryEvidence, Origin, OriginSource};
+use portcullis_trust::evidence::{
+    ImageDescription, NotaryEvidence, Origin, OriginSource, RevocationAnswer, RevocationWant,
+    SignatureSet, SignatureSource,
+};
 use portcullis_trust::notary::NotaryMemory;
 
 use super::layout::{self, CollectionKey};
 use super::records::Records;
+use super::sized::Sized;
 use super::table::{Caps, Table};
 use super::{Link, Resolution};
 use crate::containerd::Sandbox;
@@ -52,6 +57,8 @@ struct Collection {
 type OriginKey = (Digest, String, &'static str);
 type LinkKey = (Digest, Digest, Digest);
 type ResolutionKey = (Option<String>, String);
+type SignatureKey = (Digest, String, SignatureSource);
+type DescriptionKey = (Digest, Digest);
 
 /// The records.
 #[derive(Debug)]
@@ -66,6 +73,9 @@ pub(super) struct Memory {
     /// (root, key in `links`).
     links_by_root: BTreeSet<(Digest, LinkKey)>,
     resolutions: Records<ResolutionKey, Resolution>,
+    signatures: Sized<SignatureKey, SignatureSet>,
+    revocations: Sized<RevocationWant, RevocationAnswer>,
+    descriptions: Sized<DescriptionKey, ImageDescription>,
     sandboxes: Records<String, Sandbox>,
     last_time: Option<Timestamp>,
     last_time_written: Option<Timestamp>,
@@ -114,6 +124,9 @@ impl Memory {
             links: Records::new(caps.links),
             links_by_root: BTreeSet::new(),
             resolutions: Records::new(caps.resolutions),
+            signatures: Sized::new(caps.signatures, caps.all_found_bytes),
+            revocations: Sized::new(caps.revocations, caps.all_found_bytes),
+            descriptions: Sized::new(caps.descriptions, caps.all_found_bytes),
             sandboxes: Records::new(caps.sandboxes),
             last_time: None,
             last_time_written: None,
@@ -194,6 +207,9 @@ impl Memory {
             (Table::Resolutions.name(), self.resolutions.len()),
             (Table::Links.name(), self.links.len()),
             (Table::Origins.name(), self.origins.len()),
+            (Table::Signatures.name(), self.signatures.len()),
+            (Table::Revocations.name(), self.revocations.len()),
+            (Table::Descriptions.name(), self.descriptions.len()),
             (Table::Sandboxes.name(), self.sandboxes.len()),
         ]
     }
@@ -232,6 +248,17 @@ impl Memory {
         changes.extend(removals(Table::Origins, &gone));
         let gone = self.resolutions.mark(|_, it| digests.contains(&it.digest));
         changes.extend(removals(Table::Resolutions, &gone));
+        let gone = self
+            .signatures
+            .mark(|(subject, ..), _| digests.contains(subject));
+        changes.extend(removals(Table::Signatures, &gone));
+        let gone = self
+            .descriptions
+            .mark(|(subject, _), _| digests.contains(subject));
+        changes.extend(removals(Table::Descriptions, &gone));
+        // No image names its CRLs: the oldest give way where the table is full.
+        let gone = self.revocations.mark(|_, _| false);
+        changes.extend(removals(Table::Revocations, &gone));
         let gone = self
             .collections
             .mark(|key, _| repositories.contains(&key.gun));

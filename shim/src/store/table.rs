@@ -15,6 +15,12 @@ pub(super) enum Table {
     Links,
     /// (digest, repository, source).
     Origins,
+    /// (digest, repository, source) ─▶ signatures and attestations found beside an image.
+    Signatures,
+    /// Question ─▶ CRL or OCSP answer.
+    Revocations,
+    /// (digest, manifest) ─▶ what an image says about itself.
+    Descriptions,
     /// Sandboxes as they were created.
     Sandboxes,
     /// The latest time recorded.
@@ -25,13 +31,16 @@ pub(super) enum Table {
 
 impl Table {
     /// Every table.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Artefacts,
         Self::ArtefactIndex,
         Self::TufFloors,
         Self::Resolutions,
         Self::Links,
         Self::Origins,
+        Self::Signatures,
+        Self::Revocations,
+        Self::Descriptions,
         Self::Sandboxes,
         Self::LastTime,
         Self::PolicyLastGood,
@@ -46,6 +55,9 @@ impl Table {
             Self::Resolutions => "resolutions",
             Self::Links => "links",
             Self::Origins => "origins",
+            Self::Signatures => "signatures",
+            Self::Revocations => "revocations",
+            Self::Descriptions => "descriptions",
             Self::Sandboxes => "sandboxes",
             Self::LastTime => "last_time",
             Self::PolicyLastGood => "policy_last_good",
@@ -82,6 +94,16 @@ pub(super) struct Caps {
     pub(super) links: usize,
     /// Origins.
     pub(super) origins: usize,
+    /// Signature sets: a few sources for each image.
+    pub(super) signatures: usize,
+    /// Bytes of one signature set, CRL or description: a CRL has tens of megabytes where many certificates were taken back.
+    pub(super) found_bytes: usize,
+    /// Bytes of all of them, by table.
+    pub(super) all_found_bytes: usize,
+    /// CRLs and OCSP answers.
+    pub(super) revocations: usize,
+    /// Descriptions of images.
+    pub(super) descriptions: usize,
     /// Sandboxes.
     pub(super) sandboxes: usize,
     /// Bytes of the last good policy set.
@@ -98,6 +120,11 @@ impl Default for Caps {
             resolutions: 10_000,
             links: 10_000,
             origins: 10_000,
+            signatures: 8_000,
+            found_bytes: 48 * 1024 * 1024,
+            all_found_bytes: 128 * 1024 * 1024,
+            revocations: 1_000,
+            descriptions: 2_000,
             sandboxes: 4_096,
             policy_bytes: 32 * 1024 * 1024,
         }

@@ -85,6 +85,7 @@ pub const fn reason_word(reason: DenialReason) -> &'static str {
         DenialReason::NoRule => "noRule",
         DenialReason::Denied => "denied",
         DenialReason::LackOfEvidence => "lackOfEvidence",
+        DenialReason::Unsigned => "unsigned",
         DenialReason::NotSatisfied => "notSatisfied",
         DenialReason::Unsupported => "unsupported",
     }

@@ -3,7 +3,7 @@
 use portcullis_policy::ImageReference;
 use portcullis_policy::model::{
     Lookaside, Mode, NotaryRequirement, NotationRequirement, Password, Requirement, Rule,
-    SignatureStore, TagRule,
+    SignatureStore,
 };
 
 use crate::evidence::SignatureSource;
@@ -42,11 +42,6 @@ impl<'a> Needs<'a> {
             description: false,
             mode,
         }
-    }
-
-    /// Whether a rule accepts a tag only from a signature.
-    pub fn signed_tags(&self) -> bool {
-        self.rules.iter().any(|rule| rule.tags == TagRule::Signed)
     }
 
     fn look_in(&mut self, source: SignatureSource) {

@@ -58,7 +58,7 @@ pub(super) struct Failure {
 impl Failure {
     /// Whether gathering could mend it.
     pub(super) fn lacks_evidence(&self) -> bool {
-        self.reason == DenialReason::LackOfEvidence
+        self.reason.mendable()
     }
 }
 
@@ -199,13 +199,22 @@ impl Judge<'_> {
             what.join("; ")
         );
         failures.retain(|one| one.lacks_evidence() == mendable);
-        let same = failures
-            .windows(2)
-            .all(|pair| matches!(pair, [a, b] if a.reason == b.reason));
+        let reasons = failures.iter().map(|one| one.reason);
         outcome.failure = Some(Failure {
-            reason: match failures.first() {
-                Some(first) if same => first.reason,
-                _ => DenialReason::NotSatisfied,
+            reason: if mendable {
+                // What was never looked at weighs more: looking may be all it takes.
+                let unseen = |reason| reason == DenialReason::LackOfEvidence;
+                if reasons.clone().any(unseen) {
+                    DenialReason::LackOfEvidence
+                } else {
+                    DenialReason::Unsigned
+                }
+            } else {
+                let mut reasons = reasons.clone();
+                match reasons.next() {
+                    Some(first) if reasons.all(|reason| reason == first) => first,
+                    _ => DenialReason::NotSatisfied,
+                }
             },
             what,
             advice: failures
@@ -235,7 +244,8 @@ pub(super) fn merge(mut failures: Vec<Failure>, between: &str) -> Option<Failure
         .min_by_key(|one| match one.reason {
             DenialReason::Denied => 0,
             DenialReason::Unsupported => 1,
-            _ => 2,
+            DenialReason::LackOfEvidence => 2,
+            _ => 3,
         })
         .map(|hardest| Failure { what, ..hardest })
 }

@@ -1,7 +1,7 @@
 //! The requirements that signatures beside the image prove, against those that were gathered.
 //!
 //! Evidence of this kind only ever adds: no artefact keeps another one from counting. What is missing may therefore have
-//! been added since, and every failure is one that gathering could mend.
+//! been added since, and gathering again could mend it.
 
 use std::sync::Arc;
 
@@ -163,6 +163,9 @@ impl Judge<'_> {
             gathered.at = gathered.at.max(Some(set.gathered_at));
             gathered.truncated |= set.truncated;
             gathered.artefacts.extend(&set.artefacts);
+            let earlier = set.earlier.iter();
+            let earlier = earlier.filter(|one| self.too_old(one.gathered_at).is_none());
+            gathered.artefacts.extend(earlier.map(|one| &one.artefact));
         }
         gathered
     }
@@ -176,13 +179,14 @@ impl Judge<'_> {
     ) -> Outcome {
         let Asks { what, by, .. } = asks;
         let repository = self.asked.reference.repository();
-        let (clause, found) = if gathered.at.is_none() {
+        let (reason, clause, found) = if gathered.at.is_none() {
             let why = if gathered.stale {
                 "what was gathered is older than the rule's maxEvidenceAge, or lies ahead of this node's clock"
             } else {
                 "nothing was gathered yet"
             };
             (
+                DenialReason::LackOfEvidence,
                 format!("{what}{by} is not known on this node: {why}"),
                 why.to_owned(),
             )
@@ -194,16 +198,18 @@ impl Judge<'_> {
                     if gathered.truncated {
                         found.push_str("; there are more than are looked at");
                     }
-                    (format!("{what}{by} is missing: {found}"), found)
+                    let clause = format!("{what}{by} is missing: {found}");
+                    (DenialReason::Unsigned, clause, found)
                 }
                 None => {
                     let why = "it cannot be looked up before the digest is known";
-                    (format!("{what}{by} is missing: {why}"), why.to_owned())
+                    let clause = format!("{what}{by} is missing: {why}");
+                    (DenialReason::LackOfEvidence, clause, why.to_owned())
                 }
             }
         };
         let failure = Failure {
-            reason: DenialReason::LackOfEvidence,
+            reason,
             what: clause,
             advice: format!(
                 "Sign the image as {} asks and make {} reachable, or {}",

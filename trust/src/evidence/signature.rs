@@ -1,6 +1,6 @@
 //! Signatures and attestations as they were found beside an image. Nothing here is verified.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use portcullis_policy::Digest;
 use portcullis_policy::model::LookasideUrl;
@@ -61,6 +61,16 @@ pub struct Artefact {
     pub annotations: BTreeMap<String, String>,
 }
 
+/// An artefact that is not listed any more.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EarlierArtefact {
+    /// The artefact.
+    pub artefact: Artefact,
+    /// When it was last found.
+    pub gathered_at: Timestamp,
+}
+
 /// What one source had for a digest in a repository.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -73,10 +83,57 @@ pub struct SignatureSet {
     pub subject: Digest,
     /// What was found, without repetition. May be empty: there was nothing.
     pub artefacts: Vec<Artefact>,
+    /// What was found before and was not listed any more when last asked. It still counts, with the age it has: only a
+    /// signed fact removes evidence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<EarlierArtefact>,
     /// More was there than the caps allow to be looked at.
     pub truncated: bool,
     /// When the source was last asked.
     pub gathered_at: Timestamp,
+}
+
+impl SignatureSet {
+    /// Most artefacts in one set, earlier ones included.
+    pub const MAX_ARTEFACTS: usize = 128;
+
+    /// This set with what `before`, an older answer to the same question, had and this one has not.
+    ///
+    /// Where this answer is cut off, what was known comes first: whoever floods a repository must not push out a
+    /// signature that counted. Otherwise what is listed now does: what was deleted must not keep new signatures out.
+    #[must_use]
+    pub fn merged_with(mut self, before: &Self) -> Self {
+        let now = self.gathered_at;
+        self.artefacts.truncate(Self::MAX_ARTEFACTS);
+        let gone = before
+            .artefacts
+            .iter()
+            .map(|artefact| (artefact, before.gathered_at));
+        let gone = gone.chain(
+            before
+                .earlier
+                .iter()
+                .map(|one| (&one.artefact, one.gathered_at)),
+        );
+        let listed: HashSet<&Artefact> = self.artefacts.iter().collect();
+        let mut earlier: Vec<EarlierArtefact> = gone
+            .filter(|(artefact, at)| *at <= now && !listed.contains(artefact))
+            .map(|(artefact, gathered_at)| EarlierArtefact {
+                artefact: artefact.clone(),
+                gathered_at,
+            })
+            .collect();
+        earlier.truncate(Self::MAX_ARTEFACTS);
+        if self.truncated {
+            let room = Self::MAX_ARTEFACTS.saturating_sub(earlier.len());
+            self.artefacts.truncate(room);
+        } else {
+            let room = Self::MAX_ARTEFACTS.saturating_sub(self.artefacts.len());
+            earlier.truncate(room);
+        }
+        self.earlier = earlier;
+        self
+    }
 }
 
 impl From<&LookasideUrl> for SignatureSource {
@@ -97,5 +154,64 @@ pub(super) mod base64_bytes {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(from)?;
         STANDARD.decode(text).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(names: &[u32], at: i64, truncated: bool) -> SignatureSet {
+        let artefact = |name: &u32| Artefact {
+            kind: ArtefactKind::SigstoreBundle,
+            bytes: name.to_be_bytes().to_vec(),
+            annotations: BTreeMap::new(),
+        };
+        SignatureSet {
+            source: SignatureSource::Bundles,
+            repository: "r.example/app".to_owned(),
+            subject: Digest::of(b""),
+            artefacts: names.iter().map(artefact).collect(),
+            earlier: Vec::new(),
+            truncated,
+            gathered_at: Timestamp(at),
+        }
+    }
+
+    fn names(set: &SignatureSet) -> Vec<u32> {
+        let all = set.artefacts.iter();
+        let all = all.chain(set.earlier.iter().map(|one| &one.artefact));
+        all.map(|one| u32::from_be_bytes(one.bytes.clone().try_into().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_not_listed_any_more_keeps_counting_with_its_own_age() {
+        let merged = set(&[2], 20, false).merged_with(&set(&[1, 2], 10, false));
+        assert_eq!(names(&merged), [2, 1]);
+        assert_eq!(merged.earlier[0].gathered_at, Timestamp(10));
+        let empty = set(&[], 30, false).merged_with(&merged);
+        let ages: Vec<i64> = empty.earlier.iter().map(|one| one.gathered_at.0).collect();
+        assert_eq!((names(&empty), ages), (vec![2, 1], vec![20, 10]));
+    }
+
+    #[test]
+    fn a_flood_does_not_push_out_a_signature_that_was_known() {
+        let cap = u32::try_from(SignatureSet::MAX_ARTEFACTS).unwrap();
+        let mut known = set(&[0], 10, false);
+        for round in 1..20 {
+            let flood: Vec<u32> = (round * cap..(round + 1) * cap).collect();
+            known = set(&flood, 10 + i64::from(round), true).merged_with(&known);
+            assert!(names(&known).contains(&0), "round {round}");
+            assert!(names(&known).len() <= SignatureSet::MAX_ARTEFACTS);
+        }
+    }
+
+    #[test]
+    fn what_was_deleted_does_not_keep_new_signatures_out() {
+        let cap = u32::try_from(SignatureSet::MAX_ARTEFACTS).unwrap();
+        let flooded = set(&(1..=cap).collect::<Vec<_>>(), 10, true);
+        let merged = set(&[0], 20, false).merged_with(&flooded);
+        assert_eq!(names(&merged)[0], 0);
     }
 }

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_trust::Timestamp;
-use portcullis_trust::evidence::NotaryEvidence;
+use portcullis_trust::evidence::{NotaryEvidence, RevocationAnswer};
 use portcullis_trust::notary::NotaryCollection;
 
+use super::found::{description_key, signature_key};
 use super::{Change, Collection, Memory, link_key, origin_key, resolution_key};
 use crate::containerd::Sandbox;
 use crate::store::StoreError;
 use crate::store::codec::{self, Damage};
 use crate::store::layout::{self, CollectionKey, Floors, Indexed, PolicyFiles};
+use crate::store::sized::Sized;
 use crate::store::table::Table;
 
 impl Memory {
@@ -45,6 +47,19 @@ impl Memory {
         }
         for origin in self.origins.values() {
             all.push(layout::put(Table::Origins, &origin_key(origin), origin)?);
+        }
+        for set in self.signatures.values() {
+            all.push(layout::put(Table::Signatures, &signature_key(set), set)?);
+        }
+        for answer in self.revocations.values() {
+            all.push(layout::put(Table::Revocations, &answer.want, answer)?);
+        }
+        for one in self.descriptions.values() {
+            all.push(layout::put(
+                Table::Descriptions,
+                &description_key(one),
+                one,
+            )?);
         }
         for sandbox in self.sandboxes.values() {
             all.push(layout::put(Table::Sandboxes, &sandbox.id, sandbox)?);
@@ -86,6 +101,19 @@ impl Memory {
             self.links_by_root.insert((link.root, key));
             self.links.put(key, link);
         }
+        let mut sets = rows.take(Table::Signatures, signature_key);
+        sets.sort_by_key(|(_, it)| it.gathered_at);
+        for (key, set) in sets {
+            fill(&mut self.signatures, key, set);
+        }
+        let mut answers = rows.take(Table::Revocations, |it: &RevocationAnswer| it.want.clone());
+        answers.sort_by_key(|(_, it)| it.gathered_at);
+        for (key, answer) in answers {
+            fill(&mut self.revocations, key, answer);
+        }
+        for (key, one) in rows.take(Table::Descriptions, description_key) {
+            fill(&mut self.descriptions, key, one);
+        }
         for (key, sandbox) in rows.take(Table::Sandboxes, |it: &Sandbox| it.id.clone()) {
             self.sandboxes.put(key, sandbox);
         }
@@ -123,6 +151,12 @@ impl Memory {
         rows.leftovers();
         damaged
     }
+}
+
+/// Takes a record from the file; one for which there is no room was written by a build with larger caps.
+fn fill<K: Ord + Clone, V: serde::Serialize>(records: &mut Sized<K, V>, key: K, record: V) {
+    let size = serde_json::to_vec(&record).map_or(usize::MAX, |bytes| bytes.len());
+    records.put(key, Arc::new(record), size);
 }
 
 /// What a file holds: per table, key and value.
