@@ -15,3 +15,8 @@ mod notary_roots;
 mod notary_tampering;
 mod np_revocation;
 mod np_timestamp;
+mod sigstore_attacks;
+mod sigstore_fixture;
+mod sigstore_keyless;
+mod sigstore_keys;
+mod sigstore_threshold;

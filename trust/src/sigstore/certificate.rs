@@ -1,0 +1,32 @@
+//! Who a keyless certificate is for.
+
+use x509_cert::Certificate;
+use x509_cert::der::asn1::{ObjectIdentifier, Utf8StringRef};
+use x509_cert::der::{Decode as _, Encode as _};
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
+
+/// Fulcio's user names, such as `alice!example.com` (fulcio, docs/oid-info.md).
+const USER_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.7");
+
+/// Every subject alternative name that is an email address, a URI or a user name. `None`: it does not parse.
+pub(super) fn names(der: &[u8]) -> Option<Vec<String>> {
+    let certificate = Certificate::from_der(der).ok()?;
+    let found: Option<(bool, SubjectAltName)> = certificate.tbs_certificate.get().ok()?;
+    let Some((_, alternatives)) = found else {
+        return Some(Vec::new());
+    };
+    let mut names = Vec::new();
+    for name in &alternatives.0 {
+        match name {
+            GeneralName::Rfc822Name(text) => names.push(text.to_string()),
+            GeneralName::UniformResourceIdentifier(text) => names.push(text.to_string()),
+            GeneralName::OtherName(other) if other.type_id == USER_NAME => {
+                let der = other.value.to_der().ok()?;
+                names.push(Utf8StringRef::from_der(&der).ok()?.as_str().to_owned());
+            }
+            _ => {}
+        }
+    }
+    Some(names)
+}
