@@ -130,6 +130,7 @@ impl Gathering<'_> {
                 repository: self.question.reference.repository(),
                 subject: *self.question.subject,
                 artefacts,
+                earlier: Vec::new(),
                 truncated: truncated || partial,
                 gathered_at: self.question.now,
             }),
