@@ -20,3 +20,5 @@ mod sigstore_fixture;
 mod sigstore_keyless;
 mod sigstore_keys;
 mod sigstore_threshold;
+mod np_common;
+mod np_verdicts;
