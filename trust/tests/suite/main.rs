@@ -22,3 +22,6 @@ mod sigstore_keys;
 mod sigstore_threshold;
 mod np_common;
 mod np_verdicts;
+mod openpgp_gpg;
+mod openpgp_keys;
+mod openpgp_messages;

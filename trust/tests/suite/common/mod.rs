@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub(crate) mod forge;
+pub(crate) mod openpgp;
 pub(crate) mod policy;
 
 use std::collections::BTreeMap;
