@@ -69,7 +69,9 @@ fn arguments(given: impl Iterator<Item = String>) -> Result<Arguments> {
                 continue;
             }
         };
-        let value = given.next().with_context(|| format!("{argument} needs a value"))?;
+        let value = given
+            .next()
+            .with_context(|| format!("{argument} needs a value"))?;
         if slot.replace(value).is_some() {
             bail!("{argument} is given twice");
         }
