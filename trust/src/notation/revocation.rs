@@ -5,6 +5,7 @@
 //! believed from a stale answer too. Answers come over plain HTTP from whoever sits on the way, so each one must be signed
 //! by the certificate's own issuer, or a responder that the issuer appointed.
 
+mod cert_id;
 mod crl;
 mod ocsp;
 mod sources;

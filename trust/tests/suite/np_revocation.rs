@@ -173,6 +173,36 @@ fn only_http_is_followed_but_a_source_that_is_not_is_no_absence() {
 }
 
 #[test]
+fn a_responder_that_is_not_followed_is_no_absence() {
+    let case = Case::of("ldap_responder");
+    let want = RevocationWant::Crl {
+        url: ROOT_CRL.to_owned(),
+    };
+    assert_eq!(wants(&case.chain()), [want]);
+    case.unknown("has not answered");
+}
+
+#[test]
+fn the_algorithm_beside_a_signature_is_the_one_that_is_signed() {
+    // sha256WithRSAEncryption to sha384WithRSAEncryption, where it stands last.
+    let other = |mut bytes: Vec<u8>| {
+        let oid = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b];
+        let at = bytes.windows(9).rposition(|window| window == oid).unwrap();
+        bytes[at + 8] = 0x0c;
+        bytes
+    };
+    let mut case = Case::of("good").ocsp("good");
+    case.chain[0] = other(case.chain[0].clone());
+    case.unknown("chain cannot be read");
+    let mut case = Case::of("good");
+    let want = RevocationWant::Crl {
+        url: INTER_CRL.to_owned(),
+    };
+    case.answer(want, other(file("crl/inter.crl")));
+    case.unusable("its CRL cannot be read");
+}
+
+#[test]
 fn a_certificate_without_sources_cannot_be_taken_back() {
     Case::of("no_source").good();
 }
@@ -281,9 +311,12 @@ fn a_replayed_older_answer_does_not_undo_a_newer_one() {
 fn a_hold_counts_until_it_is_lifted() {
     Case::of("held").crl("before").crl("inter").revoked();
     // Good by an answer that is ten minutes younger than the list.
-    Case::of("held").crl("inter").ocsp("lifted").good();
-    let not_held = Case::of("compromised").crl("inter").ocsp("compromised");
-    not_held.revoked();
+    Case::of("held").crl("inter").ocsp("held-lifted").good();
+    // Another reason cannot be lifted.
+    Case::of("compromised")
+        .crl("inter")
+        .ocsp("compromised-lifted")
+        .revoked();
 }
 
 #[test]

@@ -1,17 +1,16 @@
-//! OCSP requests and responses (RFC 6960).
+//! OCSP responses (RFC 6960).
 
-use der::asn1::{AnyRef, GeneralizedTime, IntRef, ObjectIdentifier, OctetStringRef};
+use der::asn1::{AnyRef, GeneralizedTime, ObjectIdentifier, OctetStringRef};
 use der::{
-    Decode as _, Encode as _, Enumerated, Reader, Sequence, SliceReader, Tag, TagMode, TagNumber,
-    Tagged as _,
+    Decode as _, Enumerated, Reader, Sequence, SliceReader, Tag, TagMode, TagNumber, Tagged as _,
 };
 use x509_cert::ext::pkix::KeyUsages;
-use x509_cert::spki::AlgorithmIdentifierRef;
 
 use super::super::pki::{
-    Certificate, ExtensionRef, Hash, Signed, elements, generalized, read_extensions, sha1, tagged,
+    Certificate, ExtensionRef, Signed, elements, generalized, read_extensions, tagged,
 };
 use super::MAX_OCSP;
+use super::cert_id::CertId;
 use super::statement::{INVALIDITY_DATE, Reason, State, Statement, invalidity_date};
 use crate::time::Timestamp;
 
@@ -19,74 +18,8 @@ use crate::time::Timestamp;
 const MAX_CERTIFICATES: usize = 8;
 const MAX_SINGLES: usize = 128;
 
-const SHA1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.14.3.2.26");
 const BASIC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1.1");
 const OCSP_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.9");
-
-#[derive(Debug, Clone, Copy, Sequence)]
-struct CertId<'a> {
-    hash: AlgorithmIdentifierRef<'a>,
-    issuer_name: OctetStringRef<'a>,
-    issuer_key: OctetStringRef<'a>,
-    serial: IntRef<'a>,
-}
-
-#[derive(Sequence)]
-struct Request<'a> {
-    certificate: CertId<'a>,
-}
-
-#[derive(Sequence)]
-struct TbsRequest<'a> {
-    list: Vec<Request<'a>>,
-}
-
-#[derive(Sequence)]
-struct OcspRequest<'a> {
-    tbs: TbsRequest<'a>,
-}
-
-/// DER of the question about `certificate`: one CertID, no nonce. Its hash is SHA-1 because that is what every responder
-/// understands, and what notation asks with; it identifies, and proves nothing.
-pub(super) fn request(
-    certificate: &Certificate<'_>,
-    issuer: &Certificate<'_>,
-) -> der::Result<Vec<u8>> {
-    let name = sha1(certificate.issuer());
-    let key = issuer.key_id();
-    OcspRequest {
-        tbs: TbsRequest {
-            list: vec![Request {
-                certificate: CertId {
-                    hash: AlgorithmIdentifierRef {
-                        oid: SHA1,
-                        parameters: Some(AnyRef::NULL),
-                    },
-                    issuer_name: OctetStringRef::new(&name)?,
-                    issuer_key: OctetStringRef::new(&key)?,
-                    serial: IntRef::new(certificate.serial())?,
-                },
-            }],
-        },
-    }
-    .to_der()
-}
-
-impl CertId<'_> {
-    fn names(&self, certificate: &Certificate<'_>, issuer: &Certificate<'_>) -> bool {
-        let hash = |bytes: &[u8]| {
-            if self.hash.oid == SHA1 {
-                Some(sha1(bytes))
-            } else {
-                Hash::from_identifier(&self.hash).map(|hash| hash.of(bytes))
-            }
-        };
-        self.serial.as_bytes() == certificate.serial()
-            && hash(certificate.issuer()).as_deref() == Some(self.issuer_name.as_bytes())
-            && hash(issuer.key().subject_public_key.raw_bytes()).as_deref()
-                == Some(self.issuer_key.as_bytes())
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enumerated)]
 #[repr(u32)]
@@ -274,6 +207,7 @@ impl<'a> Basic<'a> {
     }
 
     /// Whether `issuer` signed it, or a responder whom `issuer` appointed for that alone (RFC 6960 §4.2.2.2).
+    /// Whether that responder was itself taken back is not asked, with or without id-pkix-ocsp-nocheck: nor does notation.
     fn is_authentic(&self, issuer: &Certificate<'_>, at: Timestamp) -> bool {
         if self.is_by(issuer) && self.signed.is_signed_by(issuer) {
             return true;

@@ -1,7 +1,7 @@
 //! Whom to ask about a certificate.
 
 use super::super::pki::{Certificate, Point, crl_points, http_url, ocsp_urls};
-use super::ocsp;
+use super::cert_id;
 use crate::evidence::RevocationWant;
 
 /// Most OCSP responders asked about one certificate.
@@ -46,7 +46,7 @@ impl Sources {
             request: if responders.is_empty() {
                 Vec::new()
             } else {
-                ocsp::request(certificate, issuer)?
+                cert_id::request(certificate, issuer)?
             },
             others: !named.is_empty(),
             responders,
