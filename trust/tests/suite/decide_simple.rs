@@ -27,6 +27,7 @@ fn found(repository: &str, digest: Digest, names: &[&str]) -> Evidence {
         repository: repository.to_owned(),
         subject: digest,
         artefacts: names.iter().map(|name| artefact(signature(name))).collect(),
+        earlier: Vec::new(),
         truncated: false,
         gathered_at: now(),
     };
