@@ -25,3 +25,4 @@ pub mod signers;
 pub mod skip;
 pub mod tap;
 pub mod tokens;
+pub mod world;
