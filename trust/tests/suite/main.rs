@@ -15,6 +15,7 @@ mod notary_roots;
 mod notary_tampering;
 mod sigstore_attacks;
 mod sigstore_fixture;
+mod sigstore_forged;
 mod sigstore_keyless;
 mod sigstore_keys;
 mod sigstore_log;

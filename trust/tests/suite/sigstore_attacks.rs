@@ -184,6 +184,23 @@ fn rubbish_beside_a_good_signature_changes_nothing_in_any_order() {
 }
 
 #[test]
+fn what_is_too_large_is_not_read() {
+    let mut bundle = one("bundle-p256");
+    bundle.bytes.resize(16 << 20, b' ');
+    names(verify(p256(), std::slice::from_ref(&bundle)));
+    bundle.bytes.push(b' ');
+    assert_eq!(why(bundle), "is larger than is looked at");
+    let mut legacy = one("legacy-p256");
+    legacy.bytes.resize((64 << 10) + 1, b' ');
+    assert_eq!(why(legacy), "is larger than is looked at");
+    let mut legacy = one("legacy-p256");
+    legacy
+        .annotations
+        .insert("x".to_owned(), " ".repeat((256 << 10) + 1));
+    assert_eq!(why(legacy), "is larger than is looked at");
+}
+
+#[test]
 fn the_same_artefact_twice_is_one() {
     let artefacts = [one("bundle-p384"), one("bundle-p384")];
     assert!(clause(verify(p256(), &artefacts)).starts_with("1 was found"));

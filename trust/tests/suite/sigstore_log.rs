@@ -1,13 +1,13 @@
 //! Transparency log entries: promised, proved, about this signature, and from this log.
 
-use portcullis_policy::model::{Demand, SigstoreSigner, SigstoreSigners};
+use portcullis_policy::model::{Demand, SigstoreSigner, SigstoreSigners, TrustedRootSource};
 use portcullis_trust::evidence::Artefact;
 use portcullis_trust::finding::Refused;
 use portcullis_trust::sigstore::SignerSet;
 use serde_json::{Value, json};
 
 use crate::sigstore_fixture::{
-    IDENTITY, ISSUER, app, case, clause, exact, key, names, now, offline, read, verify,
+    IDENTITY, ISSUER, app, case, clause, exact, key, material, names, now, offline, read, verify,
 };
 use crate::sigstore_rekor::{
     Log, b64, dsse, hashed, hashed_v2, intoto, parts, signature_of, unb64, with_annotation,
@@ -224,6 +224,8 @@ fn entries_about_other_statements_signatures_and_keys_do_not_count() {
     let parts = parts(&bundle());
     let other = read("keys/other.pub");
     let stranger = b64("another signature");
+    let mut retyped = intoto(&parts.payload, &parts.signature, &pem());
+    retyped["spec"]["content"]["envelope"]["payloadType"] = "application/json".into();
     let bodies: Vec<(&str, &str, Value)> = vec![
         ("dsse", "0.0.1", dsse(b"{}", &parts.signature, &pem())),
         ("dsse", "0.0.1", dsse(&parts.payload, &stranger, &pem())),
@@ -239,6 +241,7 @@ fn entries_about_other_statements_signatures_and_keys_do_not_count() {
             "0.0.2",
             intoto(&parts.payload, &parts.signature, &other),
         ),
+        ("intoto", "0.0.2", retyped),
         (
             "hashedrekord",
             "0.0.2",
@@ -326,7 +329,11 @@ fn a_legacy_keyless_signature_counts_by_the_time_its_log_promises() {
     let pem = legacy.annotations["dev.sigstore.cosign/certificate"].clone();
     let body = hashed(&legacy.bytes, signature_of(&legacy), pem.as_bytes());
     let entry = |time| with_annotation(&legacy, log.annotation(&body, time));
-    let signers = || logged(&log, vec![exact(IDENTITY, ISSUER)]);
+    // Loose parts have no certificate logs: that a policy asks for them changes nothing.
+    let signers = || SigstoreSigners {
+        signed_certificate_timestamp: Demand::Require,
+        ..logged(&log, vec![exact(IDENTITY, ISSUER)])
+    };
     let found = verify(signers(), &[entry(time)]).unwrap();
     assert_eq!(found[0].signed_at.unwrap().0, time);
     // Two days later the certificate was over.
@@ -349,6 +356,61 @@ fn a_legacy_keyless_signature_counts_by_the_time_its_log_promises() {
     let artefact = with_annotation(&legacy, log.annotation(&swapped, time));
     let found = clause(verify(signers(), &[artefact]));
     assert!(found.contains("is about another"), "{found}");
+}
+
+#[test]
+fn a_timestamp_beside_a_required_log_entry_must_be_of_a_trusted_authority() {
+    let log = Log::new();
+    let stamped = case("stamped").remove(0);
+    let parts = parts(&stamped);
+    let body = dsse(&parts.payload, &parts.signature, &pem());
+    let artefact = with_entries(&stamped, vec![log.entry("dsse", "0.0.1", &body)]);
+    // Loose parts know no authority at all: then there is nothing to hold it against.
+    names(verify(p256(&log), std::slice::from_ref(&artefact)));
+    let with_authority = |name: &str| {
+        let mut root: Value = serde_json::from_slice(&read(name)).unwrap();
+        root["tlogs"] = json!([log.trusted()]);
+        let root = material("root.json", root.to_string().into());
+        let signers = SigstoreSigners {
+            trusted_root: TrustedRootSource::Json(root),
+            ..p256(&log)
+        };
+        verify(signers, std::slice::from_ref(&artefact))
+    };
+    let found = with_authority("pki/trusted_root.json").unwrap();
+    assert!(found[0].signed_at.is_some());
+    let found = clause(with_authority("pki/tsa-over.json"));
+    assert!(
+        found.ends_with("its timestamp is not by a trusted authority over this signature"),
+        "{found}"
+    );
+}
+
+#[test]
+fn legacy_keyless_signatures_with_a_timestamp_nobody_can_judge_count_by_their_log() {
+    let log = Log::new();
+    let mut legacy = case("keyless-legacy").remove(0);
+    let stamped = offline(vec![exact(IDENTITY, ISSUER)]);
+    let found = verify(stamped, std::slice::from_ref(&legacy)).unwrap();
+    let time = found[0].signed_at.unwrap().0;
+    let chain = String::from_utf8(read("pki/chain.pem")).unwrap();
+    legacy
+        .annotations
+        .insert("dev.sigstore.cosign/chain".to_owned(), chain);
+    let pem = legacy.annotations["dev.sigstore.cosign/certificate"].clone();
+    let body = hashed(&legacy.bytes, signature_of(&legacy), pem.as_bytes());
+    let artefact = with_annotation(&legacy, log.annotation(&body, time));
+    let signers = logged(&log, vec![exact(IDENTITY, ISSUER)]);
+    names(verify(signers.clone(), &[artefact]));
+    let unlogged = SigstoreSigners {
+        transparency_log: Demand::Ignore,
+        ..signers
+    };
+    let found = clause(verify(unlogged, &[legacy]));
+    assert!(
+        found.ends_with("its timestamp is not by a trusted authority over this signature"),
+        "{found}"
+    );
 }
 
 #[test]
