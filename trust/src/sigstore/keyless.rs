@@ -111,7 +111,9 @@ fn reason(error: &Error) -> Reason {
         Error::ArtifactMismatch(_) => Reason::OtherDigest,
         Error::Certificate(error) => Reason::Certificate(match error {
             CertificateError::Malformed(_) => "cannot be read",
-            CertificateError::ChainInvalid(_) => "is not by a trusted authority",
+            CertificateError::ChainInvalid(_) => {
+                "is not by a trusted authority, or was not valid when it was signed"
+            }
             CertificateError::NoValidAuthority { .. } => {
                 "is by no authority that was trusted when it was signed"
             }

@@ -96,7 +96,7 @@ fn every_name_in_a_certificate_counts() {
 fn a_certificate_of_an_unknown_authority_does_not_count() {
     assert_eq!(
         why(release(), "keyless-rogue"),
-        "its certificate is not by a trusted authority"
+        "its certificate is not by a trusted authority, or was not valid when it was signed"
     );
     let mut public = release();
     public.trusted_root = portcullis_policy::model::TrustedRootSource::PublicGood;

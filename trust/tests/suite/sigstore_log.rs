@@ -336,12 +336,12 @@ fn a_legacy_keyless_signature_counts_by_the_time_its_log_promises() {
     };
     let found = verify(signers(), &[entry(time)]).unwrap();
     assert_eq!(found[0].signed_at.unwrap().0, time);
-    // Two days later the certificate was over.
-    let found = clause(verify(signers(), &[entry(time + 2 * 86_400)]));
+    // Two days before there was no such certificate. (What lies ahead of the system's clock the library refuses by itself.)
+    let found = clause(verify(signers(), &[entry(time - 2 * 86_400)]));
     assert!(
-        found.ends_with("its certificate was not valid when it was signed")
-            || found.ends_with("its certificate is not by a trusted authority")
-            || found.ends_with("its transparency log entry is from a time that cannot be"),
+        found.ends_with(
+            "its certificate is not by a trusted authority, or was not valid when it was signed"
+        ),
         "{found}"
     );
     let found = clause(verify(
