@@ -60,7 +60,7 @@ impl Signer {
         })
     }
 
-    fn bundle_of(&self, envelope: &Value) -> Artefact {
+    fn bundle_of(envelope: &Value) -> Artefact {
         let json = json!({
             "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
             "verificationMaterial": {"publicKey": {"hint": ""}},
@@ -75,7 +75,7 @@ impl Signer {
 
     fn bundle(&self, statement: &Value) -> Artefact {
         let payload = statement.to_string();
-        self.bundle_of(&self.envelope("application/vnd.in-toto+json", payload.as_bytes()))
+        Self::bundle_of(&self.envelope("application/vnd.in-toto+json", payload.as_bytes()))
     }
 
     fn legacy(&self, payload: &Value) -> Artefact {
@@ -156,7 +156,7 @@ fn an_envelope_of_another_payload_type_is_no_statement() {
     let text = statement(V1, &[subject(&app().hex())]).to_string();
     let envelope = signer.envelope("application/vnd.example+json", text.as_bytes());
     assert_eq!(
-        why(&signer, signer.bundle_of(&envelope)),
+        why(&signer, Signer::bundle_of(&envelope)),
         "cannot be read: its payload is no in-toto statement"
     );
 }
@@ -170,7 +170,7 @@ fn an_envelope_with_two_signatures_is_refused() {
     let signatures = envelope["signatures"].as_array_mut().unwrap();
     signatures.push(json!({"sig": b64("another")}));
     assert_eq!(
-        why(&signer, signer.bundle_of(&envelope)),
+        why(&signer, Signer::bundle_of(&envelope)),
         "cannot be read: it is no Sigstore bundle"
     );
 }
