@@ -191,8 +191,8 @@ fn expiry(signed: &Signed, now: Timestamp) -> Result<(), NotationError> {
     }
 }
 
-/// A revocation counts whenever it was made, unless a signing authority vouches for the time of signing: notation does not
-/// let a timestamp excuse a revoked certificate.
+/// A revocation counts whenever it was made, unless a signing authority vouches for the time of signing. A timestamp could
+/// excuse what was signed before (signature-specification.md, "Signing time"); the stricter reading is taken.
 fn unrevoked(signed: &Signed, answers: &[Arc<RevocationAnswer>]) -> Result<(), NotationError> {
     let signed_at = match signed.attributes.scheme {
         Scheme::SigningAuthority => Some(signed.attributes.signing_time),
