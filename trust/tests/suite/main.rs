@@ -19,6 +19,7 @@ mod notary_limits;
 mod notary_rollback;
 mod notary_roots;
 mod notary_tampering;
+mod np_attributes;
 mod np_chain;
 mod np_common;
 mod np_envelopes;
