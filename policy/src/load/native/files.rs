@@ -47,7 +47,7 @@ impl<'a> NativeFiles<'a> {
         ordered.sort_by(|a, b| (&a.name, &a.bytes).cmp(&(&b.name, &b.bytes)));
         for file in ordered {
             let path = path(&file.name).into_owned();
-            if !is_native(&path) && !path.starts_with(KEYS) {
+            if !is_native(&path) && !path.starts_with(KEYS) && path.contains('/') {
                 continue;
             }
             match files.get(&path) {
