@@ -1,5 +1,7 @@
 //! Keys and certificates, written out.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -66,6 +68,6 @@ pub(super) fn text(bytes: &[u8], armour: Armour) -> String {
         }
         out.push(c);
     }
-    out.push_str(&format!("\n-----END {label}-----\n"));
+    write!(out, "\n-----END {label}-----\n").ok();
     out
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::files::{Document, NativeFiles};
+use super::files::{Document, NativeFiles, is_yaml};
 use super::place;
 use crate::fields::{Field, Fields};
 use crate::load::lookaside;
@@ -47,11 +47,8 @@ pub(super) fn read(files: &NativeFiles<'_>, report: &mut Report) -> Registries {
         if name.contains('/') {
             continue;
         }
-        if !name.ends_with(".yaml") && !name.ends_with(".yml") {
+        if !is_yaml(name) {
             report.error(place(file), "a file of registries.d ends with .yaml");
-            continue;
-        }
-        if file.bytes.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
         if !has_content(&file.bytes) {
@@ -156,6 +153,10 @@ fn section(field: &Field<'_>, report: &mut Report) -> Option<Section> {
 }
 
 /// `lookaside`, or its older name `sigstore`, which has nothing to do with Sigstore.
+#[expect(
+    clippy::option_option,
+    reason = "as `fields::optional`: wrong, absent, there"
+)]
 fn address(fields: &mut Fields<'_>, report: &mut Report) -> Option<Option<LookasideUrl>> {
     let newer = fields.take_value("lookaside");
     let older = fields.take_value("sigstore");
