@@ -185,17 +185,15 @@ fn what_is_misspelt_missing_or_given_twice_refuses_the_file_with_its_place() {
 
 #[test]
 fn a_configmap_spells_the_folders_with_underscores() {
-    let policy = format!(
-        r#"{{"default": [{{"type": "signedBy", "keyType": "GPGKeys", "keyPath": "/etc/pki/shop.pub"}}]}}"#
-    );
+    let policy = r#"{"default": [{"type": "signedBy", "keyType": "GPGKeys", "keyPath": "/etc/pki/shop.pub"}]}"#;
     let stores = "default-docker: {lookaside: \"https://sig.example.com/\"}\n";
     let folders = loads(&[
-        ("containers/policy.json", &policy),
+        ("containers/policy.json", policy),
         ("containers/registries.d/default.yaml", stores),
         ("keys/shop.pub", "PGP"),
     ]);
     let flat = loads(&[
-        ("containers__policy.json", &policy),
+        ("containers__policy.json", policy),
         ("containers__registries.d__default.yaml", stores),
         ("keys__shop.pub", "PGP"),
     ]);
@@ -208,8 +206,8 @@ fn a_configmap_spells_the_folders_with_underscores() {
     assert_eq!(blank(folders), blank(flat));
     refuses(
         &[
-            ("containers/policy.json", &policy),
-            ("containers__policy.json", &policy),
+            ("containers/policy.json", policy),
+            ("containers__policy.json", policy),
             ("keys/shop.pub", "PGP"),
         ],
         "is the same file as",
