@@ -141,7 +141,20 @@ fn policy(
             add(scope, &field, report);
         }
     }
+    open_default(&rules, report);
     Some(rules)
+}
+
+/// Distributions ship policies whose default accepts everything.
+fn open_default(rules: &[Rule], report: &mut Report) {
+    let of = |scope: &str| rules.iter().find(|rule| rule.pattern.text == scope);
+    let default = of("").or_else(|| of(CONTAINERS_DEFAULT));
+    if let Some(rule) = default.filter(|rule| rule.requirement == Requirement::Allow) {
+        report.warning(
+            rule.span.clone(),
+            "allows every image that no other scope covers; `[{\"type\": \"reject\"}]` refuses them",
+        );
+    }
 }
 
 /// A list of requirements, all of which must hold. The tool refuses an empty one, too.

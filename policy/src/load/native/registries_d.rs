@@ -14,16 +14,50 @@ use crate::span::Span;
 const FOLDER: &str = "containers/registries.d/";
 const DEFAULT: &str = "default-docker";
 
+/// Most scopes in all files.
+const MAX_SCOPES: usize = 10_000;
+
 /// All files together.
 #[derive(Default)]
 pub(super) struct Registries {
     /// Where OpenPGP signatures are.
-    pub(super) stores: RegistriesD,
+    stores: RegistriesD,
+    /// The scopes with a store below each scope that has any.
+    below: BTreeMap<String, Vec<String>>,
     /// `use-sigstore-attachments` by scope; the default under the empty one.
     attachments: BTreeMap<String, bool>,
 }
 
 impl Registries {
+    /// The stores that images of this scope of `policy.json` can have. All of them in every rule would be the product of
+    /// two files.
+    pub(super) fn stores(&self, scope: &str) -> RegistriesD {
+        if scope.is_empty() || scope == CONTAINERS_DEFAULT {
+            return self.stores.clone();
+        }
+        let below = self.below.get(scope).into_iter().flatten().cloned();
+        let docker = ancestors(scope)
+            .into_iter()
+            .chain(below)
+            .filter_map(|scope| {
+                let url = self.stores.docker.get(&scope)?.clone();
+                Some((scope, url))
+            })
+            .collect();
+        RegistriesD {
+            default: self.stores.default.clone(),
+            docker,
+        }
+    }
+
+    fn index(&mut self) {
+        for scope in self.stores.docker.keys() {
+            for above in ancestors(scope) {
+                self.below.entry(above).or_default().push(scope.clone());
+            }
+        }
+    }
+
     /// Whether the tool would look for cosign signatures of images of this scope of `policy.json`.
     pub(super) fn attachments(&self, scope: &str) -> bool {
         let default = self.attachments.get("").copied().unwrap_or_default();
@@ -57,7 +91,15 @@ pub(super) fn read(files: &NativeFiles<'_>, report: &mut Report) -> Registries {
         if let Some(document) = Document::read(file, report) {
             let _ = one(&document.whole(), &mut registries, &mut places, report);
         }
+        if places.len() > MAX_SCOPES {
+            report.error(
+                place(file),
+                format!("more than {MAX_SCOPES} scopes in registries.d"),
+            );
+            break;
+        }
     }
+    registries.index();
     registries
 }
 
