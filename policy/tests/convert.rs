@@ -159,6 +159,26 @@ fn what_cannot_be_said_is_refused_and_never_weaker() {
 }
 
 #[test]
+fn a_repository_that_must_be_named_is_not_dropped_with_the_rest_kept() {
+    use portcullis_policy::model::{SignedIdentity, TrustedRootSource};
+    let policy = r#"{"default": [{"type": "sigstoreSigned", "keyData": "UEVN"}]}"#;
+    let mut set = load_files(&[("containers/policy.json", policy)]);
+    let Requirement::Cosign(cosign) = &mut set.rules[0].requirement else {
+        panic!();
+    };
+    assert_eq!(
+        cosign.identity,
+        Some(SignedIdentity::MatchRepoDigestOrExact)
+    );
+    cosign.signers.trusted_root = TrustedRootSource::PublicGood;
+    let text = convert(&set).unwrap_or_else(|error| panic!("{error}")).text;
+    assert!(
+        text.contains("deny:") && !text.contains("cosign:"),
+        "{text}"
+    );
+}
+
+#[test]
 fn notation_survives_with_its_certificates() {
     let policy = r#"{"version": "1.0", "trustPolicies": [
         {"name": "a", "registryScopes": ["r.example.com/a", "docker.io/nginx"],
