@@ -13,6 +13,7 @@ mod lookaside;
 mod material;
 mod merge;
 mod metadata;
+mod native;
 mod notation;
 mod portcullis;
 mod portieris;
@@ -160,6 +161,7 @@ fn compile(files: &[SourceFile], options: &LoadOptions) -> Compiled {
             break;
         }
     }
+    native::add(files, &policies, &mut set, &mut cx.report);
     set.rules = merge::unify(set.rules, &mut cx.report);
     Compiled {
         set,
@@ -206,7 +208,7 @@ fn read(files: &[SourceFile], report: &mut Report) -> Vec<Source> {
             );
             continue;
         }
-        if attachment::is_attachment(&file.name) {
+        if native::is_native(&file.name) || attachment::is_attachment(&file.name) {
             continue;
         }
         let text = match std::str::from_utf8(&file.bytes) {

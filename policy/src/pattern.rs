@@ -6,7 +6,9 @@ mod notation;
 mod portcullis;
 mod portieris;
 
-pub(crate) use containers::{DEFAULT as CONTAINERS_DEFAULT, matches as containers_scope};
+pub(crate) use containers::{
+    DEFAULT as CONTAINERS_DEFAULT, ancestors, matches as containers_scope,
+};
 pub use portcullis::PatternError;
 
 use std::borrow::Cow;

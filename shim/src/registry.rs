@@ -24,7 +24,9 @@ pub(crate) mod hosts;
 mod limits;
 pub(crate) mod manifest;
 mod question;
+pub(crate) mod reach;
 mod retry_after;
+pub(crate) mod strangers;
 pub(crate) mod tls;
 pub(crate) mod token;
 pub(crate) mod transport;
@@ -48,7 +50,7 @@ use self::credentials::NodeCredentials;
 use self::fetch::Fetcher;
 use self::hosts::HostTable;
 use self::question::{Question, Wanted};
-use self::turns::{HostList, worse};
+use self::turns::{HostList, note};
 
 /// What a registry says about a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -233,7 +235,7 @@ impl Registry {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
                     tracing::debug!(registry = name, %error, "host asked");
-                    worst = worse(worst, error);
+                    note(&mut worst, error);
                 }
             }
         }

@@ -4,6 +4,7 @@
 //! names, where there is a manifest.
 
 mod cosign;
+mod describe;
 mod extension;
 mod found;
 mod gather;
@@ -13,7 +14,9 @@ mod limits;
 mod lookaside;
 mod media;
 mod place;
+mod platform;
 mod referrers;
+mod revocation;
 
 use std::sync::Arc;
 
@@ -25,6 +28,8 @@ use portcullis_trust::evidence::{
 };
 use tokio::time::Instant;
 
+use crate::registry::reach::Reach;
+use crate::registry::strangers::Strangers;
 use crate::registry::{Auth, Registry, RemoteError};
 
 use self::referrers::memory::ApiMemory;
@@ -34,6 +39,7 @@ use self::referrers::memory::ApiMemory;
 pub struct SignatureClient {
     registry: Registry,
     lacking_api: Arc<ApiMemory>,
+    authorities: Arc<Strangers>,
 }
 
 /// What lies beside which image, and on whose behalf it is asked.
@@ -58,9 +64,20 @@ pub struct SignatureQuestion<'a> {
 impl SignatureClient {
     /// A client that reaches registries as `registry` does.
     pub fn new(registry: &Registry) -> Self {
+        Self::reaching(registry, Reach::NotLocal)
+    }
+
+    /// The same, and certificate authorities may be on this node too: for tests, and for nodes that run their own.
+    pub fn with_local_authorities(registry: &Registry) -> Self {
+        Self::reaching(registry, Reach::Anywhere)
+    }
+
+    fn reaching(registry: &Registry, reach: Reach) -> Self {
+        let proxies = registry.fetcher().proxies();
         Self {
             registry: registry.clone(),
             lacking_api: Arc::default(),
+            authorities: Arc::new(Strangers::new(proxies, reach)),
         }
     }
 
@@ -85,8 +102,13 @@ impl SignatureClient {
         now: Timestamp,
         deadline: Instant,
     ) -> Result<ImageDescription, RemoteError> {
-        let _ = (reference, subject, auth, now, deadline);
-        todo!("signatures")
+        let asked = describe::Asked {
+            registry: &self.registry,
+            reference,
+            auth,
+            deadline,
+        };
+        asked.describe(subject, now).await
     }
 
     /// Asks a certificate authority. No credentials are sent. Only `http` and `https`; addresses of this node and its link
@@ -100,7 +122,6 @@ impl SignatureClient {
         now: Timestamp,
         deadline: Instant,
     ) -> Result<RevocationAnswer, RemoteError> {
-        let _ = (want, now, deadline);
-        todo!("signatures")
+        revocation::ask(&self.authorities, want, now, deadline).await
     }
 }

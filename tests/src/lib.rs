@@ -17,6 +17,7 @@ pub mod node;
 pub mod notary;
 pub mod policy;
 pub mod raw;
+pub mod referrers;
 pub mod registry;
 pub mod scratch;
 pub mod shim;

@@ -121,7 +121,7 @@ fn run(arguments: &Arguments) -> Result<String> {
     };
     let now = Timestamp::from_system(SystemTime::now());
     let verified = verify_artifact(&signers, &bundle, subject, now)
-        .map_err(|reason| anyhow::anyhow!("the bundle {reason}"))?;
+        .map_err(|reason| anyhow::anyhow!("the bundle does not count: {reason}"))?;
     Ok(verified.signer)
 }
 

@@ -34,8 +34,8 @@ enum Identity {
     ExactRepository {
         docker_repository: String,
     },
-    #[serde(rename_all = "camelCase")]
-    RemapIdentity {
+    #[serde(rename = "remapIdentity", rename_all = "camelCase")]
+    Remap {
         prefix: String,
         signed_prefix: String,
     },
@@ -51,7 +51,7 @@ impl From<Identity> for SignedIdentity {
             Identity::ExactRepository { docker_repository } => {
                 Self::ExactRepository(docker_repository)
             }
-            Identity::RemapIdentity {
+            Identity::Remap {
                 prefix,
                 signed_prefix,
             } => Self::Remap {

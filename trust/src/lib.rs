@@ -6,6 +6,7 @@
 
 pub mod annotations;
 pub mod attestation;
+pub mod cases;
 pub mod compile;
 pub mod decide;
 pub mod evidence;

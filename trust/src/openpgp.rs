@@ -17,6 +17,7 @@ mod message;
 mod packets;
 mod payload;
 mod stated;
+mod subkey;
 
 use portcullis_policy::model::{SignedIdentity, SimpleRequirement};
 use portcullis_policy::{Diagnostic, Digest, ImageReference, Severity, Span};

@@ -67,7 +67,8 @@ pub(super) fn requirement(
 fn repository(field: &Field<'_>, cx: &mut Context<'_>) -> Option<TextMatch> {
     let found = text::text_match(field, cx)?;
     let (TextMatch::Exact(text) | TextMatch::Glob(text) | TextMatch::Regex(text)) = &found;
-    if text.starts_with("git+") || text.ends_with(".git") || text.ends_with('/') {
+    let behind = [".git", "/"].iter().any(|end| text.ends_with(end));
+    if behind || text.starts_with("git+") {
         cx.report.warning(
             field.span(),
             "a source is compared without `git+` before it and `.git` or `/` behind it, as `https://git.example.com/shop/app`; \

@@ -51,7 +51,7 @@ pub(super) fn store(
 }
 
 /// The base without its trailing slashes. Credentials in it would end in messages and logs.
-fn base(text: Option<&str>) -> Result<Option<String>, Option<&'static str>> {
+pub(super) fn base(text: Option<&str>) -> Result<Option<String>, Option<&'static str>> {
     let Some(text) = text else {
         return Err(None);
     };

@@ -65,6 +65,28 @@ fn covers(scope: &str, subject: &Subject<'_>) -> bool {
         .is_some_and(|behind| behind.starts_with('/'))
 }
 
+/// A scope with everything above it, the nearest first; `""` and `default` are not among them.
+pub(crate) fn ancestors(scope: &str) -> Vec<String> {
+    let mut name = scope.split('@').next().unwrap_or_default();
+    let mut out = vec![scope.to_owned(), name.to_owned()];
+    if let (named, Some(_)) = grammar::split_tag(name)
+        && name.contains('/')
+    {
+        name = named;
+        out.push(name.to_owned());
+    }
+    while let Some((parent, _)) = name.rsplit_once('/') {
+        out.push(parent.to_owned());
+        name = parent;
+    }
+    let mut domain = name.split(':').next().unwrap_or_default();
+    while let Some((_, parent)) = domain.split_once('.') {
+        out.push(format!("*.{parent}"));
+        domain = parent;
+    }
+    out
+}
+
 /// Whether `scope` can match anything. The tool takes any text; one that never matches leaves its images to a scope that
 /// was not meant for them.
 pub(super) fn check(scope: &str) -> Result<(), PatternError> {

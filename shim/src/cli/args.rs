@@ -167,6 +167,15 @@ pub(super) enum PolicyCommand {
             portcullis policy lint policies/*.yaml --output json"
     )]
     Lint(LintArgs),
+    /// Try a policy on recorded evidence (0 all as expected, 1 not, 2 could not read)
+    #[command(
+        long_about = "Judge cases by a policy: each names an image and a namespace, and what the policy is expected to say. \
+            Evidence comes from files written by `portcullis check --record`; an image without any is judged as one that \
+            nobody signed. No network, no daemon, no root.",
+        after_help = "Examples:\n  portcullis check -n shop --record evidence registry.example.com/shop/web:1.4\n  \
+            portcullis policy test cases.yaml --policy ./policy.d"
+    )]
+    Test(TestArgs),
     /// Drop the last good set and take what the policy directory holds, even nothing (root)
     #[command(
         long_about = "Drop the last good policy set and take what the policy directory holds, even nothing: an empty \
@@ -181,6 +190,16 @@ pub(super) struct LintArgs {
     /// Policy files and directories
     #[arg(required = true, value_name = "PATH")]
     pub(super) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TestArgs {
+    /// Policy files and directories [default: the policy directory of the configuration]
+    #[arg(long = "policy", value_name = "PATH")]
+    pub(super) policy: Vec<PathBuf>,
+    /// Files of cases
+    #[arg(required = true, value_name = "CASES")]
+    pub(super) cases: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,6 @@
 //! `portcullis policy lint`: says about files what the daemon would say.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,9 +16,7 @@ use super::{CliError, Exit, answer};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::policy::safe_file::{self, SafeFileError};
-use crate::policy::{
-    Contents, DirectoryReader, KEYS, Loader, PolicySettings, SetLoader, is_key_name, is_policy_name,
-};
+use crate::policy::{Contents, DirectoryReader, Loader, PolicySettings, SetLoader, files_unowned};
 
 /// Largest file read; the daemon's cap for a whole set.
 const MAX_BYTES: u64 = 32 * 1024 * 1024;
@@ -35,11 +32,11 @@ struct LintReport {
 }
 
 #[derive(Debug, Default)]
-struct Input {
-    files: Vec<SourceFile>,
-    bootstrap: Option<SourceFile>,
+pub(super) struct Input {
+    pub(super) files: Vec<SourceFile>,
+    pub(super) bootstrap: Option<SourceFile>,
     /// Name in the set to the path as it was given.
-    shown: BTreeMap<String, String>,
+    pub(super) shown: BTreeMap<String, String>,
 }
 
 pub(super) fn run(global: &Global, args: &LintArgs) -> Result<Exit, CliError> {
@@ -109,20 +106,16 @@ fn lint(loader: &SetLoader, input: &Input) -> LintReport {
 }
 
 /// All paths as one set. Files are named relative to their directory, as documents name their keys.
-fn gather(paths: &[PathBuf], config: &Config) -> Result<Input, CliError> {
+pub(super) fn gather(paths: &[PathBuf], config: &Config) -> Result<Input, CliError> {
     let mut input = Input::default();
     for path in paths {
         let metadata = fs::metadata(path).map_err(|error| failed(path, &error.into()))?;
         if !metadata.is_dir() {
-            add_file(path, "", &mut input)?;
+            add_file(path, &name_of_file(path), &mut input)?;
         } else if same(path, &config.policy_dir) {
             add_policy_dir(path, &mut input)?;
         } else {
-            add_dir(path, "", is_policy_name, &mut input)?;
-            let keys = path.join(KEYS);
-            if keys.is_dir() {
-                add_dir(&keys, "keys/", is_key_name, &mut input)?;
-            }
+            add_dir(path, &mut input)?;
         }
     }
     Ok(input)
@@ -144,40 +137,37 @@ fn add_policy_dir(path: &Path, input: &mut Input) -> Result<(), CliError> {
 }
 
 /// Reads a folder of a checkout.
-fn add_dir(
-    path: &Path,
-    prefix: &str,
-    wanted: fn(&OsStr) -> bool,
-    input: &mut Input,
-) -> Result<(), CliError> {
-    let mut files: Vec<_> = fs::read_dir(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| failed(path, &error.into()))?
-        .into_iter()
-        .filter(|entry| wanted(&entry.file_name()))
-        .map(|entry| entry.path())
-        .filter(|file| !file.is_dir())
-        .collect();
-    files.sort();
+fn add_dir(path: &Path, input: &mut Input) -> Result<(), CliError> {
+    let files = files_unowned(path)
+        .map_err(|error| CliError::Other(format!("{}: {error}", error.path().display())))?;
     files
         .iter()
-        .try_for_each(|file| add_file(file, prefix, input))
+        .try_for_each(|(name, file)| add_file(file, name, input))
 }
 
-/// Reads any file. In a checkout owners and modes mean nothing, so none is handed on.
-fn add_file(path: &Path, prefix: &str, input: &mut Input) -> Result<(), CliError> {
+/// Reads any file as `name`. In a checkout owners and modes mean nothing, so none is handed on.
+fn add_file(path: &Path, name: &str, input: &mut Input) -> Result<(), CliError> {
     let read = safe_file::read_unowned(path, MAX_BYTES).map_err(|error| failed(path, &error))?;
-    let name = path
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
     let file = SourceFile {
-        name: format!("{prefix}{name}"),
+        name: name.to_owned(),
         bytes: read.bytes,
         mode: None,
     };
     input.add(file, path);
     Ok(())
+}
+
+/// What a single file is called in the set: those of other tools are known by their names.
+fn name_of_file(path: &Path) -> String {
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    match name.as_str() {
+        "policy.json" => format!("containers/{name}"),
+        "trustpolicy.json" | "trustpolicy.oci.json" => format!("notation/{name}"),
+        _ => name,
+    }
 }
 
 impl Input {
@@ -201,7 +191,7 @@ fn same(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-fn failed(path: &Path, error: &SafeFileError) -> CliError {
+pub(super) fn failed(path: &Path, error: &SafeFileError) -> CliError {
     CliError::Other(format!("{}: {error}", path.display()))
 }
 

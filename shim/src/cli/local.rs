@@ -78,7 +78,7 @@ fn load(global: &Global, config: &Config) -> Result<ActivePolicy, CliError> {
     })
 }
 
-fn refused(diagnostics: &[Diagnostic]) -> CliError {
+pub(super) fn refused(diagnostics: &[Diagnostic]) -> CliError {
     let errors: Vec<String> = diagnostics
         .iter()
         .filter(|diagnostic| diagnostic.severity == Severity::Error)

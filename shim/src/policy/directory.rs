@@ -17,7 +17,7 @@ use super::safe_file::{self, SafeFileError};
 use crate::clock::Clock;
 
 use list::{Entry, list};
-pub(crate) use list::{KEYS, is_key_name, is_policy_name};
+pub(crate) use list::{files_unowned, folders, may_be_folder};
 
 /// Most files in a set.
 pub(super) const MAX_FILES: usize = 4096;
@@ -67,7 +67,7 @@ pub enum ReadError {
         path: PathBuf,
         /// The cap.
         limit: u64,
-        /// `policy files` or `bytes of policy files`.
+        /// `policy files`, `policy folders` or `bytes of policy files`.
         what: &'static str,
     },
     /// It did not rest long enough to be read.

@@ -8,38 +8,38 @@ use std::sync::mpsc::SyncSender;
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use super::directory::KEYS;
+use super::directory::{folders, may_be_folder};
 use super::handle::Command;
 
 /// Watches directories, never files: files are replaced by renames.
 pub(super) struct Watch {
     watcher: Option<RecommendedWatcher>,
-    dirs: Vec<PathBuf>,
-    /// A watched directory itself came, went or was renamed, so that its watch may be gone.
+    /// The policy directory.
+    dir: PathBuf,
+    /// The directories in which it, and bootstrap.yaml, may be re-created.
+    parents: Vec<PathBuf>,
+    /// What is watched now.
+    watched: Vec<PathBuf>,
+    /// A directory of the set came, went or was renamed, so that its watch may be gone.
     stale: Arc<AtomicBool>,
 }
 
 /// What of an event is worth a reading.
 struct Interest {
     dir: PathBuf,
-    keys: PathBuf,
     bootstrap: PathBuf,
 }
 
 impl Watch {
-    /// Watches the policy directory and its keys, the directory in which it may be re-created, and that of
+    /// Watches the policy directory and its folders, the directory in which it may be re-created, and that of
     /// bootstrap.yaml.
     pub(super) fn new(dir: &Path, bootstrap: &Path, control: SyncSender<Command>) -> Self {
         let interest = Interest {
             dir: dir.to_owned(),
-            keys: dir.join(KEYS),
             bootstrap: bootstrap.to_owned(),
         };
-        let mut dirs = vec![interest.dir.clone(), interest.keys.clone()];
-        dirs.extend(dir.parent().map(Path::to_owned));
-        dirs.extend(bootstrap.parent().map(Path::to_owned));
-        dirs.sort();
-        dirs.dedup();
+        let parents = [dir.parent(), bootstrap.parent()];
+        let parents = parents.into_iter().flatten().map(Path::to_owned).collect();
         let stale = Arc::new(AtomicBool::new(true));
         let mark = stale.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
@@ -61,7 +61,9 @@ impl Watch {
             .ok();
         Self {
             watcher,
-            dirs,
+            dir: dir.to_owned(),
+            parents,
+            watched: Vec::new(),
             stale,
         }
     }
@@ -75,8 +77,15 @@ impl Watch {
         if !self.stale.swap(false, Ordering::AcqRel) {
             return;
         }
-        for dir in &self.dirs {
-            watcher.unwatch(dir).ok();
+        for dir in self.watched.drain(..) {
+            watcher.unwatch(&dir).ok();
+        }
+        self.watched = folders(&self.dir);
+        self.watched.push(self.dir.clone());
+        self.watched.extend(self.parents.iter().cloned());
+        self.watched.sort();
+        self.watched.dedup();
+        for dir in &self.watched {
             // A directory that does not exist is watched through its parent.
             if let Err(error) = watcher.watch(dir, RecursiveMode::NonRecursive)
                 && dir.exists()
@@ -102,7 +111,7 @@ impl Interest {
             || event
                 .paths
                 .iter()
-                .any(|path| *path == self.dir || *path == self.keys)
+                .any(|path| may_be_folder(&self.dir, path))
     }
 }
 
@@ -125,7 +134,6 @@ mod tests {
     fn what_neighbours_do_and_what_the_keeper_reads_wakes_nobody() {
         let interest = Interest {
             dir: "/etc/portcullis/policy.d".into(),
-            keys: "/etc/portcullis/policy.d/keys".into(),
             bootstrap: "/etc/portcullis/bootstrap.yaml".into(),
         };
         let created = EventKind::Create(CreateKind::File);
@@ -133,6 +141,11 @@ mod tests {
             (created, "/etc/portcullis/policy.d", true),
             (created, "/etc/portcullis/policy.d/..data", true),
             (created, "/etc/portcullis/policy.d/keys/a.pub", true),
+            (
+                created,
+                "/etc/portcullis/policy.d/notation/x509/ca/a/b.pem",
+                true,
+            ),
             (created, "/etc/portcullis/bootstrap.yaml", true),
             (created, "/etc/portcullis/config.yaml", false),
             (created, "/etc/portcullis/policy.d.old", false),
@@ -149,6 +162,30 @@ mod tests {
         ] {
             let event = Event::new(kind).add_path(path.into());
             assert_eq!(interest.in_event(&event), wanted, "{kind:?} {path}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_comes_or_goes_is_watched_anew() {
+        let interest = Interest {
+            dir: "/etc/portcullis/policy.d".into(),
+            bootstrap: "/etc/portcullis/bootstrap.yaml".into(),
+        };
+        for (path, wanted) in [
+            ("/etc/portcullis/policy.d", true),
+            ("/etc/portcullis/policy.d/keys", true),
+            ("/etc/portcullis/policy.d/containers/registries.d", true),
+            ("/etc/portcullis/policy.d/notation/x509/ca/acme", true),
+            (
+                "/etc/portcullis/policy.d/notation/x509/ca/acme/root.pem",
+                false,
+            ),
+            ("/etc/portcullis/policy.d/a.yaml", false),
+            ("/etc/portcullis/policy.d/keys/a.pub", false),
+            ("/etc/portcullis/policy.d.old", false),
+        ] {
+            let event = Event::new(EventKind::Create(CreateKind::Any)).add_path(path.into());
+            assert_eq!(interest.in_directory_itself(&event), wanted, "{path}");
         }
     }
 }

@@ -11,7 +11,6 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use http::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::client::legacy::connect::dns::GaiResolver;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
@@ -23,6 +22,7 @@ use tower::{Service, ServiceExt as _};
 
 use super::error::cause;
 use super::proxy::{Proxy, ProxyConfig};
+use super::reach::{Names, OutOfReach, Reach};
 use super::url::{Scheme, Url};
 
 /// Longest wait for a TCP connection where containerd's configuration names none. containerd waits 30 s; here the
@@ -34,10 +34,15 @@ const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 #[error("{0}")]
 pub(crate) struct ConnectError(pub &'static str);
 
+type Tcp = HttpConnector<Names>;
+
 /// Opens connections with one TLS configuration.
 #[derive(Clone)]
 pub(crate) struct Connector {
-    tcp: HttpConnector,
+    tcp: Tcp,
+    /// An operator configured the proxy: it may be anywhere.
+    to_proxy: Tcp,
+    reach: Reach,
     tls: Arc<ClientConfig>,
     proxies: Arc<ProxyConfig>,
 }
@@ -53,17 +58,31 @@ impl Connector {
         tls: Arc<ClientConfig>,
         proxies: Arc<ProxyConfig>,
         dial_timeout: Option<Duration>,
+        reach: Reach,
     ) -> Self {
-        let mut tcp = HttpConnector::new_with_resolver(GaiResolver::new());
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(dial_timeout.unwrap_or(DIAL_TIMEOUT)));
-        Self { tcp, tls, proxies }
+        let tcp = |reach| {
+            let mut tcp = HttpConnector::new_with_resolver(Names::new(reach));
+            tcp.enforce_http(false);
+            tcp.set_nodelay(true);
+            tcp.set_connect_timeout(Some(dial_timeout.unwrap_or(DIAL_TIMEOUT)));
+            tcp
+        };
+        Self {
+            tcp: tcp(reach),
+            to_proxy: tcp(Reach::Anywhere),
+            reach,
+            tls,
+            proxies,
+        }
     }
 
     // Owned arguments throughout: the futures are boxed for hyper and must be `Send` for every lifetime.
     async fn connect(self, uri: Uri) -> Result<Conn, ConnectError> {
         let target = Url::parse(&uri.to_string()).ok_or(ConnectError(cause::CONNECT))?;
+        // The connector does not resolve what is an address already.
+        if self.reach.excludes_host(&target.host) {
+            return Err(ConnectError(cause::LOCAL_ADDRESS));
+        }
         let proxy = self
             .proxies
             .proxy_for(&target)
@@ -76,12 +95,12 @@ impl Connector {
                 handshake(tls, conn, target.host).await
             }
             (Scheme::Http, Some(proxy)) => {
-                let mut conn = hop(self.tcp, tls, proxy).await?;
+                let mut conn = hop(self.to_proxy, tls, proxy).await?;
                 conn.through_proxy = true;
                 Ok(conn)
             }
             (Scheme::Https, Some(proxy)) => {
-                let conn = tunnel(self.tcp, Arc::clone(&tls), proxy, uri).await?;
+                let conn = tunnel(self.to_proxy, Arc::clone(&tls), proxy, uri).await?;
                 handshake(tls, conn, target.host).await
             }
         }
@@ -89,7 +108,7 @@ impl Connector {
 }
 
 /// TCP to a host.
-async fn direct(tcp: HttpConnector, url: Url) -> Result<Conn, ConnectError> {
+async fn direct(tcp: Tcp, url: Url) -> Result<Conn, ConnectError> {
     let uri: Uri = url
         .to_string()
         .parse()
@@ -101,11 +120,7 @@ async fn direct(tcp: HttpConnector, url: Url) -> Result<Conn, ConnectError> {
 }
 
 /// To the proxy itself, with TLS where its URL says so.
-async fn hop(
-    tcp: HttpConnector,
-    tls: Arc<ClientConfig>,
-    proxy: Proxy,
-) -> Result<Conn, ConnectError> {
+async fn hop(tcp: Tcp, tls: Arc<ClientConfig>, proxy: Proxy) -> Result<Conn, ConnectError> {
     let Proxy { url, .. } = proxy;
     let conn = direct(tcp, url.clone()).await;
     let conn = match (conn, url.scheme) {
@@ -117,7 +132,7 @@ async fn hop(
 
 /// A tunnel through the proxy (`CONNECT`).
 async fn tunnel(
-    tcp: HttpConnector,
+    tcp: Tcp,
     tls: Arc<ClientConfig>,
     proxy: Proxy,
     target: Uri,
@@ -137,7 +152,7 @@ async fn tunnel(
 
 /// The connector to the proxy, as [`Tunnel`] wants one.
 struct ToProxy {
-    tcp: HttpConnector,
+    tcp: Tcp,
     tls: Arc<ClientConfig>,
     proxy: Proxy,
 }
@@ -184,6 +199,18 @@ impl Service<Uri> for Connector {
 
 /// The cause of a TCP failure: hyper-util's own error type is private, its sources are not.
 fn tcp_cause(error: &(dyn StdError + 'static)) -> &'static str {
+    let mut source = Some(error);
+    while let Some(error) = source {
+        let is_out_of_reach = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+            .and_then(|inner| inner.downcast_ref::<OutOfReach>())
+            .is_some();
+        if is_out_of_reach {
+            return cause::LOCAL_ADDRESS;
+        }
+        source = error.source();
+    }
     if error.to_string().starts_with("dns error") {
         return cause::RESOLUTION;
     }

@@ -78,6 +78,11 @@ impl Fetcher {
         }
     }
 
+    /// The proxies it was made with.
+    pub(crate) fn proxies(&self) -> ProxyConfig {
+        self.transport.proxies()
+    }
+
     /// Requests sent so far.
     pub(crate) fn requests_sent(&self) -> u64 {
         self.transport.sent()
@@ -331,7 +336,7 @@ fn own_headers(fetch: &Fetch<'_>, authorization: Option<&HeaderValue>) -> Header
 }
 
 /// Where an answer sends us; `None`: it is no redirect.
-fn redirect(answer: &Answer, from: &Url) -> Result<Option<Url>, RemoteError> {
+pub(super) fn redirect(answer: &Answer, from: &Url) -> Result<Option<Url>, RemoteError> {
     if !matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }

@@ -50,6 +50,11 @@ pub(crate) fn media_type(headers: &HeaderMap) -> Result<&'static str, &'static s
     })
 }
 
+/// Whether a media type is that of an index.
+pub(crate) fn is_index(media_type: &str) -> bool {
+    INDEXES.contains(&media_type)
+}
+
 /// `Docker-Content-Digest`, if there is one.
 pub(crate) fn digest(headers: &HeaderMap) -> Result<Option<Digest>, &'static str> {
     let mut values = headers.get_all("docker-content-digest").iter();

@@ -23,6 +23,7 @@ use super::error::{RemoteError, cause};
 use super::files::Stamp;
 use super::health;
 use super::proxy::ProxyConfig;
+use super::reach::Reach;
 use super::retry_after;
 use super::tls::TlsSettings;
 use super::url::{Scheme, Url};
@@ -84,6 +85,7 @@ struct HostState {
 /// Sends requests.
 pub(crate) struct Transport {
     proxies: Arc<ProxyConfig>,
+    reach: Reach,
     hosts: Mutex<HashMap<String, Arc<HostState>>>,
     /// Most recently used first.
     clients: Mutex<Vec<(ClientKey, HttpClient)>>,
@@ -100,12 +102,23 @@ impl fmt::Debug for Transport {
 
 impl Transport {
     pub(crate) fn new(proxies: ProxyConfig) -> Self {
+        Self::reaching(proxies, Reach::Anywhere)
+    }
+
+    /// One whose connections lead no further than `reach`.
+    pub(crate) fn reaching(proxies: ProxyConfig, reach: Reach) -> Self {
         Self {
             proxies: Arc::new(proxies),
+            reach,
             hosts: Mutex::default(),
             clients: Mutex::default(),
             sent: AtomicU64::new(0),
         }
+    }
+
+    /// The proxies it was made with.
+    pub(crate) fn proxies(&self) -> ProxyConfig {
+        (*self.proxies).clone()
     }
 
     /// Requests sent so far, token requests and redirects included.
@@ -260,6 +273,7 @@ impl Transport {
             Arc::new(config),
             Arc::clone(&self.proxies),
             exchange.dial_timeout,
+            self.reach,
         );
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())

@@ -92,10 +92,10 @@ impl<'a> Turns<'a> {
     }
 }
 
-/// The more telling of what went wrong so far and what went wrong now.
-pub(crate) fn worse(worst: Option<RemoteError>, error: RemoteError) -> Option<RemoteError> {
-    Some(match worst {
+/// Notes an error, if it is more telling than what went wrong so far.
+pub(crate) fn note(worst: &mut Option<RemoteError>, error: RemoteError) {
+    *worst = Some(match worst.take() {
         Some(worst) => worst.or_more_telling(error),
         None => error,
-    })
+    });
 }

@@ -38,7 +38,13 @@ pub(super) async fn at_host(place: &Place<'_>, room: usize) -> Result<Found, Rem
         .host
         .url("")
         .ok_or_else(|| place.invalid("an address that is none"))?;
-    let ping = place.get(base.clone(), "*/*", MAX_PING).await?;
+    let ping = match place.get(base.clone(), "*/*", MAX_PING).await {
+        // It says nothing about the image.
+        Err(RemoteError::NotFound { .. }) => {
+            return Err(place.invalid("a registry that does not know its own API"));
+        }
+        answer => answer?,
+    };
     if ping.headers.get(HEADER).is_none_or(|value| value != "1") {
         return Ok(Found::default());
     }

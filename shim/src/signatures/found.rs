@@ -3,7 +3,7 @@
 use portcullis_trust::evidence::Artefact;
 
 use crate::registry::RemoteError;
-use crate::registry::turns::worse;
+use crate::registry::turns::note;
 
 /// What one source had.
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ impl Found {
         match error {
             RemoteError::NotFound { .. } => {}
             RemoteError::TooLarge { .. } => self.truncated = true,
-            error => self.failure = worse(self.failure.take(), error),
+            error => note(&mut self.failure, error),
         }
     }
 
@@ -48,7 +48,7 @@ impl Found {
         }
         self.truncated |= other.truncated;
         if let Some(failure) = other.failure {
-            self.failure = worse(self.failure.take(), failure);
+            note(&mut self.failure, failure);
         }
     }
 }

@@ -5,7 +5,7 @@ use portcullis_trust::evidence::{SignatureSet, SignatureSource};
 use tokio::sync::Semaphore;
 
 use crate::registry::fetch::Fetcher;
-use crate::registry::turns::worse;
+use crate::registry::turns::note;
 use crate::registry::{Registry, RemoteError};
 
 use super::SignatureQuestion;
@@ -213,7 +213,7 @@ impl Gathering<'_> {
                 };
                 match &mut answers {
                     Ok(answers) => found.join(answers.next().unwrap_or_default()),
-                    Err(error) => found.failure = worse(found.failure.take(), error.clone()),
+                    Err(error) => note(&mut found.failure, error.clone()),
                 }
             }
         }
@@ -222,7 +222,7 @@ impl Gathering<'_> {
             if let Some(error) = &unasked
                 && found.artefacts.is_empty()
             {
-                found.failure = worse(found.failure.take(), error.clone());
+                note(&mut found.failure, error.clone());
             }
         }
         found.into_iter().map(Ok).collect()

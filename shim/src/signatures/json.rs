@@ -235,14 +235,12 @@ mod tests {
 
     #[test]
     fn annotations_beyond_their_bounds_are_not_kept() {
-        let many: String = (0..=MAX_ANNOTATIONS)
-            .map(|at| format!("\"{at}\":\"\","))
+        let many: Vec<String> = (0..=MAX_ANNOTATIONS)
+            .map(|at| format!("\"{at}\":\"\""))
             .collect();
+        let many = many.join(",");
         let large = "x".repeat(MAX_ANNOTATION);
-        for text in [
-            format!("{{{many}\"z\":\"\"}}"),
-            format!("{{\"a\":\"{large}\"}}"),
-        ] {
+        for text in [format!("{{{many}}}"), format!("{{\"a\":\"{large}\"}}")] {
             let read: Annotations = serde_json::from_str(&text).unwrap();
             assert!(matches!(read, Annotations::Beyond));
         }

@@ -38,8 +38,8 @@ impl Store<'_> {
     /// What the store has, at most `room` bytes of it.
     pub(super) async fn gather(&self, room: usize) -> Result<Found, RemoteError> {
         match self.base.strip_prefix("file://") {
-            Some(base) => self.from_files(PathBuf::from(base), room).await,
-            None => self.from_server(room).await,
+            Some(base) => self.read_directory(PathBuf::from(base), room).await,
+            None => self.ask_server(room).await,
         }
     }
 
@@ -52,7 +52,7 @@ impl Store<'_> {
         )
     }
 
-    async fn from_files(&self, base: PathBuf, room: usize) -> Result<Found, RemoteError> {
+    async fn read_directory(&self, base: PathBuf, room: usize) -> Result<Found, RemoteError> {
         let names: Vec<String> = (1..=MAX_SIGNATURES.saturating_add(1))
             .map(|number| self.below(number))
             .collect();
@@ -61,14 +61,14 @@ impl Store<'_> {
         match timeout_at(self.deadline, read).await {
             Err(_elapsed) => Err(RemoteError::Timeout { host: host() }),
             Ok(Ok(Ok(found))) => Ok(found),
-            Ok(Ok(Err(file::Unreadable))) | Ok(Err(_)) => Err(RemoteError::Unreachable {
+            Ok(Ok(Err(file::Unreadable)) | Err(_)) => Err(RemoteError::Unreachable {
                 host: host(),
                 cause: cause::FILES,
             }),
         }
     }
 
-    async fn from_server(&self, room: usize) -> Result<Found, RemoteError> {
+    async fn ask_server(&self, room: usize) -> Result<Found, RemoteError> {
         let access = Access {
             headers: self.authorization()?,
             ..Access::default()

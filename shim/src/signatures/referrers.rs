@@ -75,8 +75,8 @@ struct Chosen {
 }
 
 impl Chosen {
-    /// Those that are said to be of a wanted kind, then those of which nothing is said. In the order of the list, in which
-    /// later ones come last under the referrers tag: nobody can push an earlier signature out.
+    /// Those that are said to be of a wanted kind, then those of which nothing is said, each up to the cap: what somebody else
+    /// pushed under another name cannot push them out. More of the same name can, which denies and never allows.
     fn from(descriptors: &[Descriptor], kinds: &[Kind]) -> Self {
         let mut chosen = Self {
             of: Vec::new(),

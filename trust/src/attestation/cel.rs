@@ -112,8 +112,6 @@ impl Expression {
 
     /// Whether it is `true` for the statement.
     pub(super) fn holds(&self, statement: &Statement) -> Result<(), Flaw> {
-        let predicate = statement.document().get("predicate");
-        let predicate = predicate.ok_or(Flaw::NotAStatement)?;
         if statement.size() > MAX_STATEMENT || !self.cost.is_bearable(statement.document()) {
             return Err(Flaw::CelTooLarge);
         }
@@ -121,7 +119,7 @@ impl Expression {
         let computed = catch_unwind(AssertUnwindSafe(|| {
             let mut context = Context::with_env(Arc::clone(&self.environment));
             context.add_variable_from_value("statement", value(statement.document()));
-            context.add_variable_from_value("predicate", value(predicate));
+            context.add_variable_from_value("predicate", value(statement.predicate()));
             self.program.execute(&context)
         }));
         match computed {

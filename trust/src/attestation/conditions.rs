@@ -12,6 +12,7 @@ use super::statement::Statement;
 use super::time::{TimeField, check_age};
 use super::vulnerabilities;
 use crate::pattern::TextPattern;
+use crate::strict_json::Object;
 use crate::time::Timestamp;
 
 /// The conditions of a requirement, parsed.
@@ -40,7 +41,7 @@ impl Conditions {
             });
         };
         let kind = requirement.predicate_type.as_str();
-        let is_provenance = matches!(kind, provenance::V02 | provenance::V1);
+        let is_provenance = Provenance::is(kind);
         let mut pattern = |field: &str, text: &Option<TextMatch>| {
             let text = text.as_ref()?;
             if !is_provenance {
@@ -114,17 +115,19 @@ impl Conditions {
 
     /// When the statement was made, as it says itself.
     pub(super) fn made(&self, statement: &Statement) -> Result<Option<Timestamp>, Flaw> {
-        match TimeField::of(&self.predicate_type) {
-            Some(field) => field.read(statement.predicate()?),
-            None => Ok(None),
+        let field = TimeField::of(&self.predicate_type);
+        match (field, Object::of(statement.predicate())) {
+            (Some(field), Some(predicate)) => field.read(predicate),
+            _ => Ok(None),
         }
     }
 
     /// Whether the statement holds. Gives notes about what it says.
     pub(super) fn check(&self, statement: &Statement, now: Timestamp) -> Result<Vec<String>, Flaw> {
-        let predicate = statement.predicate()?;
+        let predicate = Object::of(statement.predicate()).ok_or(Flaw::Malformed);
         let mut notes = Vec::new();
-        if let Some(provenance) = Provenance::of(&self.predicate_type, predicate) {
+        if Provenance::is(&self.predicate_type) {
+            let provenance = Provenance::of(&self.predicate_type, predicate.clone()?);
             self.provenance(provenance, &mut notes)?;
         }
         let made = self.made(statement);
@@ -141,7 +144,7 @@ impl Conditions {
             }
             notes.push(vulnerabilities::check(
                 &self.predicate_type,
-                predicate,
+                predicate?,
                 limits,
             )?);
         }
@@ -165,8 +168,7 @@ impl Conditions {
         let source = provenance.source();
         if let Some(wanted) = &self.source {
             let (found, _) = source.clone()?;
-            // A policy may copy what the statement has: `git+` says nothing.
-            if !wanted.matches(&found) && !wanted.matches(&format!("git+{found}")) {
+            if !wanted.matches(&found) {
                 return Err(Flaw::OtherSource {
                     found: said(&found),
                     wanted: said(wanted.shown()),

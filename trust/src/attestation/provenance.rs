@@ -34,14 +34,15 @@ pub(super) struct Provenance<'a> {
 }
 
 impl<'a> Provenance<'a> {
-    /// `None`: the type is not provenance.
-    pub(super) fn of(predicate_type: &str, predicate: Object<'a>) -> Option<Self> {
-        let v1 = match predicate_type {
-            V02 => false,
-            V1 => true,
-            _ => return None,
-        };
-        Some(Self { predicate, v1 })
+    /// Whether statements of the type are provenance.
+    pub(super) fn is(predicate_type: &str) -> bool {
+        matches!(predicate_type, V02 | V1)
+    }
+
+    /// `predicate_type` is one of the two.
+    pub(super) fn of(predicate_type: &str, predicate: Object<'a>) -> Self {
+        let v1 = predicate_type == V1;
+        Self { predicate, v1 }
     }
 
     /// Who built it.

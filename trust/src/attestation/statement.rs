@@ -43,7 +43,7 @@ impl Statement {
             return Err(Flaw::OtherPredicate);
         }
         statement
-            .object("predicate")
+            .get("predicate")
             .map_err(|_| Flaw::NotAStatement)?
             .ok_or(Flaw::NotAStatement)?;
         Ok(Self {
@@ -62,12 +62,9 @@ impl Statement {
         self.size
     }
 
-    /// What it states.
-    pub(super) fn predicate(&self) -> Result<Object<'_>, Flaw> {
-        self.document
-            .get("predicate")
-            .and_then(Object::of)
-            .ok_or(Flaw::NotAStatement)
+    /// What it states. Not always an object: `cosign attest --type spdx` has the text of an SPDX tag-value document.
+    pub(super) fn predicate(&self) -> &Value {
+        self.document.get("predicate").unwrap_or(&Value::Null)
     }
 }
 
@@ -146,6 +143,20 @@ mod tests {
         for other in ["https://example.com/p/", "https://example.com/P", ""] {
             let flaw = with(|s| s["predicateType"] = other.into());
             assert_eq!(flaw, Some(Flaw::OtherPredicate), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_statement_without_a_predicate_states_nothing() {
+        assert_eq!(with(|s| s["predicate"] = "SPDXVersion: …".into()), None);
+        for none in ["null", "missing"] {
+            let flaw = with(|s| {
+                s["predicate"] = Value::Null;
+                if none == "missing" {
+                    s.as_object_mut().unwrap().remove("predicate");
+                }
+            });
+            assert_eq!(flaw, Some(Flaw::NotAStatement), "{none}");
         }
     }
 

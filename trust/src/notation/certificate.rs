@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 
 /// What a certificate may be signed with: SHA-256 and better (signature-specification.md, "Other requirements" 1), RSA
 /// from 2048 bits, the curves of "Algorithm Selection".
-static ALGORITHMS: [&dyn SignatureVerificationAlgorithm; 18] = [
+static ALGORITHMS: [&dyn SignatureVerificationAlgorithm; 19] = [
     algorithms::ECDSA_P256_SHA256,
     algorithms::ECDSA_P256_SHA384,
     algorithms::ECDSA_P256_SHA512,
@@ -30,6 +30,8 @@ static ALGORITHMS: [&dyn SignatureVerificationAlgorithm; 18] = [
     algorithms::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
     algorithms::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
     algorithms::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
+    // An authority's; a signer's own key is one of those above.
+    algorithms::ED25519,
 ];
 
 /// A parsed certificate. Nothing about it is verified.

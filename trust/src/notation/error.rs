@@ -56,9 +56,6 @@ pub enum NotationError {
     /// The timestamp does not verify.
     #[error("{0}")]
     Timestamp(super::timestamp::TimestampError),
-    /// The timestamp is older than the signature says it is itself.
-    #[error("the timestamp is older than the signing time in the signature")]
-    TimestampTooEarly,
     /// A certificate was taken back.
     #[error("a certificate of {of} was revoked at {at}")]
     Revoked {

@@ -161,9 +161,6 @@ impl NotationVerifier {
             };
         }
         let stamp = self.stamp(signed)?;
-        if stamp.range.earliest < signed.attributes.signing_time {
-            return Err(NotationError::TimestampTooEarly);
-        }
         if !chain.valid(stamp.range.earliest, stamp.range.latest) {
             return Err(NotationError::NotValid("at the time of the timestamp"));
         }

@@ -18,16 +18,14 @@ pub(super) struct Payload {
 }
 
 impl Payload {
+    /// What stands beside the target is not looked at: the specification keeps conditions out of the payload ("Signed
+    /// Attributes").
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, NotationError> {
         let Object(mut payload) = serde_json::from_slice::<Object<Box<RawValue>>>(bytes)
             .map_err(|_| NotationError::Payload("it is not a JSON object"))?;
         let target = payload
             .remove("targetArtifact")
             .ok_or(NotationError::Payload("it has no target artefact"))?;
-        // Conditions may stand beside the target in a later version of the format.
-        if !payload.is_empty() {
-            return Err(NotationError::Payload("it has more than a target artefact"));
-        }
         let Object(mut target) = read::<Object<Box<RawValue>>>(&target)?;
         let mut take = |name| {
             target

@@ -4,15 +4,14 @@
 //! revocation by the owner ends a key for all times, and an expired primary key ends its subkeys. Signatures by others
 //! mean nothing here: the policy names the key.
 
-use pgp::packet::{
-    PublicKey, PublicSubkey, RevocationCode, Signature, SignatureType, SubpacketData,
-};
+use pgp::packet::{PublicKey, RevocationCode, Signature, SignatureType};
 use pgp::types::{KeyDetails, Tag};
 
 use super::algorithm;
 use super::error::{KeyProblem, Revocation};
 use super::keyring::RawCertificate;
 use super::stated::{Issuer, Purpose, Stated};
+use super::subkey::Subkey;
 use crate::time::Timestamp;
 
 /// Longest user id that is repeated, in characters.
@@ -36,16 +35,6 @@ struct User {
     text: String,
     /// Certifications by the primary key; `None`: its revocation.
     statements: Vec<(i64, Option<Stated>)>,
-}
-
-#[derive(Debug)]
-struct Subkey {
-    key: PublicSubkey,
-    fingerprint: String,
-    weakness: Option<KeyProblem>,
-    revoked: Option<Revocation>,
-    /// Valid bindings, each with whether the subkey confirms it.
-    bindings: Vec<(Stated, Option<Stated>)>,
 }
 
 /// A key that may have made a signature.
@@ -205,61 +194,6 @@ impl Certificate {
     }
 }
 
-impl Subkey {
-    fn new(primary: &PublicKey, key: PublicSubkey, signatures: &[Signature]) -> Self {
-        let mut bindings = Vec::new();
-        let mut revoked = None;
-        for signature in signatures {
-            if signature.verify_subkey_binding(primary, &key).is_err() {
-                continue;
-            }
-            match signature.typ() {
-                Some(SignatureType::SubkeyRevocation) => revoked = Some(reason(signature)),
-                Some(SignatureType::SubkeyBinding) => {
-                    if let Ok(stated) = Stated::read(signature, Purpose::Certificate) {
-                        bindings.push((stated, confirmation(signature, primary, &key)));
-                    }
-                }
-                _ => {}
-            }
-        }
-        Self {
-            fingerprint: hex::encode_upper(key.fingerprint().as_bytes()),
-            weakness: algorithm::weakness(&key),
-            key,
-            revoked,
-            bindings,
-        }
-    }
-
-    /// Whether it may sign data at `at`.
-    fn counts(&self, at: Option<i64>) -> Result<(), KeyProblem> {
-        if let Some(reason) = self.revoked {
-            return Err(KeyProblem::Revoked(reason));
-        }
-        if let Some(weakness) = self.weakness {
-            return Err(weakness);
-        }
-        let created = i64::from(self.key.created_at().as_secs());
-        begun(created, at)?;
-        let (binding, confirmed) = self
-            .bindings
-            .iter()
-            .filter(|(stated, _)| stated.begun(at))
-            .max_by_key(|(stated, _)| stated.created)
-            .filter(|(stated, _)| stated.in_force(at))
-            .ok_or(KeyProblem::UnboundSubkey)?;
-        ended(created, binding.key_lifetime, at)?;
-        if binding.signs != Some(true) {
-            return Err(KeyProblem::NotForSigning);
-        }
-        match confirmed {
-            Some(confirmed) if confirmed.in_force(at) => Ok(()),
-            _ => Err(KeyProblem::NoBackSignature),
-        }
-    }
-}
-
 impl Candidate<'_> {
     /// Of the key or subkey itself.
     pub(super) fn fingerprint(&self) -> &str {
@@ -283,12 +217,10 @@ impl Candidate<'_> {
                 .config()
                 .is_some_and(|config| config.pub_alg == key.algorithm())
         };
+        let primary = &self.certificate.primary;
         match self.subkey {
             Some(subkey) => by(&subkey.key) && signature.verify(&subkey.key, content).is_ok(),
-            None => {
-                let primary = &self.certificate.primary;
-                by(primary) && signature.verify(primary, content).is_ok()
-            }
+            None => by(primary) && signature.verify(primary, content).is_ok(),
         }
     }
 
@@ -332,22 +264,8 @@ fn certification(signature: &Signature) -> Option<(i64, Option<Stated>)> {
     stated.ok().map(|stated| (stated.created, Some(stated)))
 }
 
-/// The primary key binding signature in a subkey's binding.
-fn confirmation(binding: &Signature, primary: &PublicKey, key: &PublicSubkey) -> Option<Stated> {
-    let config = binding.config()?;
-    config
-        .hashed_subpackets()
-        .chain(config.unhashed_subpackets())
-        .filter_map(|one| match &one.data {
-            SubpacketData::EmbeddedSignature(embedded) => Some(embedded),
-            _ => None,
-        })
-        .filter(|one| one.verify_primary_key_binding(key, primary).is_ok())
-        .filter_map(|one| Stated::read(one, Purpose::Certificate).ok())
-        .max_by_key(|stated| stated.created)
-}
-
-fn reason(signature: &Signature) -> Revocation {
+/// Why a revocation was made.
+pub(super) fn reason(signature: &Signature) -> Revocation {
     match signature.revocation_reason_code() {
         Some(RevocationCode::KeySuperseded) => Revocation::Superseded,
         Some(RevocationCode::KeyCompromised) => Revocation::Compromised,
@@ -356,7 +274,8 @@ fn reason(signature: &Signature) -> Revocation {
     }
 }
 
-fn begun(created: i64, at: Option<i64>) -> Result<(), KeyProblem> {
+/// Whether there is a key made at `created`, at `at`.
+pub(super) fn begun(created: i64, at: Option<i64>) -> Result<(), KeyProblem> {
     match at {
         Some(at) if created > at.saturating_add(super::CLOCK_SKEW) => {
             Err(KeyProblem::Future(Timestamp(created)))
@@ -365,7 +284,12 @@ fn begun(created: i64, at: Option<i64>) -> Result<(), KeyProblem> {
     }
 }
 
-fn ended(created: i64, lifetime: Option<i64>, at: Option<i64>) -> Result<(), KeyProblem> {
+/// Whether a key made at `created` with this lifetime is in force at `at`.
+pub(super) fn ended(
+    created: i64,
+    lifetime: Option<i64>,
+    at: Option<i64>,
+) -> Result<(), KeyProblem> {
     let end = lifetime.map(|lifetime| created.saturating_add(lifetime));
     match (end, at) {
         (Some(end), Some(at)) if at >= end => Err(KeyProblem::Expired(Timestamp(end))),

@@ -10,12 +10,14 @@ use pgp::packet::{Packet, PublicKey, PublicSubkey, Signature, UserId};
 use pgp::types::{Fingerprint, KeyDetails, KeyVersion, Tag};
 
 use super::error::KeyringError;
-use super::packets::{FrameError, Framed, frame};
+use super::packets::{FrameError, Framed, frame, is_short};
 
 /// Largest keyring, in bytes.
 const MAX_KEYRING: usize = 4 << 20;
 /// Most packets in it, or in one of its blocks.
 const MAX_PACKETS: usize = 4096;
+/// Largest packet: a photograph, which nobody looks at.
+const MAX_PACKET: usize = 1 << 20;
 const BEGIN: &str = "-----BEGIN PGP ";
 const END: &str = "-----END PGP ";
 
@@ -49,10 +51,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<RawCertificate>, KeyringError> {
     };
     let mut certificates = Vec::new();
     for block in blocks {
-        let packets = frame(&block, MAX_PACKETS).map_err(|error| match error {
+        let packets = frame(&block, MAX_PACKETS, |header| is_short(header, MAX_PACKET));
+        let packets = packets.map_err(|error| match error {
             FrameError::TooMany => too_large.clone(),
-            FrameError::Broken if binary => KeyringError::NotOpenPgp,
-            FrameError::Broken => KeyringError::Malformed("its packets are cut off or damaged"),
+            _ if binary => KeyringError::NotOpenPgp,
+            _ => KeyringError::Malformed("its packets are cut off or damaged"),
         })?;
         merge(&mut certificates, collect(packets)?);
     }
@@ -84,7 +87,7 @@ fn blocks(bytes: &[u8]) -> Result<Vec<Vec<u8>>, KeyringError> {
         let line = after.find("-----").ok_or(cut_off)?;
         let (last, following) = after.split_at(line.saturating_add("-----".len()));
         let length = block.len().saturating_sub(following.len());
-        if last != "PUBLIC KEY BLOCK-----" || rest.get(begin..).is_none() {
+        if last != "PUBLIC KEY BLOCK-----" {
             return Err(KeyringError::Malformed("an armoured block has no end"));
         }
         blocks.push(dearmoured(block.get(..length).unwrap_or_default())?);

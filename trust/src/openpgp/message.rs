@@ -10,12 +10,14 @@ use pgp::packet::{CompressedData, Packet, Signature, SignatureType};
 use pgp::types::Tag;
 
 use super::error::SimpleError;
-use super::packets::{FrameError, Framed, frame};
+use super::packets::{FrameError, frame, is_short};
 
 /// Largest message, as it comes and decompressed: what containers/image reads of one.
 pub(super) const MAX_MESSAGE: usize = 4 << 20;
 /// Most packets on one level: a message has three.
 const MAX_PACKETS: usize = 8;
+/// Largest signature packet, in bytes: its many small parts take a hundred times that when they are read.
+const MAX_SIGNATURE: usize = 64 << 10;
 /// What containers/image writes before a Sigstore signature.
 const SIGSTORE: &[u8] = b"\0sigstore-json\n";
 
@@ -58,24 +60,25 @@ impl SignedMessage {
 }
 
 fn packets(bytes: &[u8]) -> Result<Vec<Packet>, SimpleError> {
-    let framed = frame(bytes, MAX_PACKETS).map_err(|error| match error {
-        FrameError::TooMany => SimpleError::Structure,
-        FrameError::Broken => SimpleError::Malformed,
-    })?;
-    let encrypted = |one: &Framed| {
-        matches!(
-            one.tag,
-            Tag::PublicKeyEncryptedSessionKey
+    let framed = frame(bytes, MAX_PACKETS, |header| match header.tag() {
+        Tag::LiteralData | Tag::CompressedData => true,
+        Tag::Signature | Tag::OnePassSignature => is_short(header, MAX_SIGNATURE),
+        _ => false,
+    });
+    framed
+        .map_err(|error| match error {
+            FrameError::Refused(
+                Tag::PublicKeyEncryptedSessionKey
                 | Tag::SymKeyEncryptedSessionKey
                 | Tag::SymEncryptedData
                 | Tag::SymEncryptedProtectedData
-                | Tag::GnupgAeadData
-        )
-    };
-    if framed.iter().any(encrypted) {
-        return Err(SimpleError::Encrypted);
-    }
-    framed
+                | Tag::GnupgAeadData,
+            ) => SimpleError::Encrypted,
+            FrameError::Broken | FrameError::Refused(Tag::Signature | Tag::OnePassSignature) => {
+                SimpleError::Malformed
+            }
+            FrameError::TooMany | FrameError::Refused(_) => SimpleError::Structure,
+        })?
         .into_iter()
         .map(|one| one.packet.ok_or(SimpleError::Malformed))
         .collect()

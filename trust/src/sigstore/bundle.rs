@@ -4,6 +4,7 @@ use portcullis_policy::Digest;
 use sigstore_types::{Artifact, Sha256Hash};
 
 use super::artefact::{Content, Signed};
+use super::key::{Hash, Message};
 use super::reason::Reason;
 use super::signers::SignerSet;
 use super::statement::Statement;
@@ -39,7 +40,17 @@ pub fn verify_artifact(
     };
     match &signed.content {
         Content::Statement(statement) => {
-            Statement::read(statement)?.about(&digest)?;
+            let statement = Statement::read(statement)?;
+            // Statements about files, as npm has them, may name the SHA-512 alone.
+            let sha512 = match subject {
+                Subject::Bytes(bytes) => Message::Bytes(bytes).digest(Hash::Sha512),
+                Subject::Digest(_) => None,
+            };
+            let named = statement.names("sha256", &digest.hex())
+                || sha512.is_some_and(|digest| statement.names("sha512", &hex::encode(digest)));
+            if !named {
+                return Err(Reason::OtherDigest);
+            }
         }
         Content::Message | Content::Payload(_) => signed.declares(subject)?,
     }
@@ -58,8 +69,8 @@ impl Signed {
             return Ok(());
         };
         let found = match subject {
-            Subject::Bytes(bytes) => super::key::Message::Bytes(bytes).digest(hash),
-            Subject::Digest(digest) => super::key::Message::Sha256(digest.as_bytes()).digest(hash),
+            Subject::Bytes(bytes) => Message::Bytes(bytes).digest(hash),
+            Subject::Digest(digest) => Message::Sha256(digest.as_bytes()).digest(hash),
         };
         if found.as_deref() == Some(declared) {
             return Ok(());

@@ -19,8 +19,9 @@ pub(super) fn names(der: &[u8]) -> Option<Vec<String>> {
     let mut names = Vec::new();
     for name in &alternatives.0 {
         match name {
-            GeneralName::Rfc822Name(text) => names.push(text.to_string()),
-            GeneralName::UniformResourceIdentifier(text) => names.push(text.to_string()),
+            GeneralName::Rfc822Name(text) | GeneralName::UniformResourceIdentifier(text) => {
+                names.push(text.to_string());
+            }
             GeneralName::OtherName(other) if other.type_id == USER_NAME => {
                 let der = other.value.to_der().ok()?;
                 names.push(Utf8StringRef::from_der(&der).ok()?.as_str().to_owned());

@@ -46,7 +46,7 @@ pub(super) fn verify(
         match (timestamp(&stamp.signed_timestamp, signature, root), log) {
             (Ok(time), _) => {
                 when::not_after(time, now)?;
-                signed_at = earliest(signed_at, time);
+                signed_at = Some(earliest(signed_at, time));
             }
             (Err(reason), Demand::Require) => return Err(reason),
             (Err(_), Demand::Ignore) => {}

@@ -81,7 +81,7 @@ pub(super) fn verify(
         }
         let time = when::from_jiff(*time);
         when::not_after(time, now)?;
-        signed_at = earliest(signed_at, time);
+        signed_at = Some(earliest(signed_at, time));
     }
     let leaf = bundle
         .signing_certificate()

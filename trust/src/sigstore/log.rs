@@ -57,7 +57,7 @@ pub(super) fn verify(
             .map_err(|_| Reason::Log("cannot be read"))?;
         entry::binds(&body, bundle, message, signature, key)?;
         if let Some(time) = promised.flatten() {
-            signed_at = earliest(signed_at, time);
+            signed_at = Some(earliest(signed_at, time));
         }
     }
     if complete {

@@ -16,6 +16,9 @@ use crate::finding::Verified;
 use crate::pattern::TextPattern;
 use crate::time::Timestamp;
 
+/// Characters of a name that are shown.
+const MAX_SHOWN: usize = 256;
+
 /// Keys, identities and trusted root of a requirement, parsed.
 #[derive(Debug)]
 pub struct SignerSet {
@@ -227,14 +230,11 @@ impl SignerSet {
             })
             .collect();
         let Some((_, name)) = matching.first() else {
-            return Err(Reason::OtherIdentity(format!(
-                "{} by {issuer}",
-                names.join(" and ")
-            )));
+            return Err(Reason::OtherIdentity(shown(&names.join(" and "), &issuer)));
         };
         Ok(Hit {
             verified: Verified {
-                signer: format!("{name} by {issuer}"),
+                signer: shown(name, &issuer),
                 signed_at: Some(signed_at),
                 notes: Vec::new(),
             },
@@ -242,6 +242,17 @@ impl SignerSet {
             who: Who::Identity { names, issuer },
         })
     }
+}
+
+/// Names of a verified certificate for a message: without line breaks and such, and cut where they are long.
+fn shown(name: &str, issuer: &str) -> String {
+    let harmless = |text: &str| -> String {
+        text.chars()
+            .flat_map(char::escape_debug)
+            .take(MAX_SHOWN)
+            .collect()
+    };
+    format!("{} by {}", harmless(name), harmless(issuer))
 }
 
 fn place(signer: &SigstoreSigner) -> Span {

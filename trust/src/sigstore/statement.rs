@@ -45,6 +45,16 @@ impl Statement {
         Ok(statement)
     }
 
+    /// Whether a subject has this digest, lower-case hex.
+    pub(super) fn names(&self, algorithm: &str, hex: &str) -> bool {
+        self.subject.iter().any(|subject| {
+            subject
+                .digest
+                .get(algorithm)
+                .is_some_and(|found| found == hex)
+        })
+    }
+
     /// The signed annotations of every subject that is `digest`.
     pub(super) fn about(
         &self,

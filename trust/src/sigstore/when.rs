@@ -14,8 +14,8 @@ pub(super) fn not_after(time: Timestamp, now: Timestamp) -> Result<(), Reason> {
     Ok(())
 }
 
-pub(super) fn earliest(one: Option<Timestamp>, other: Timestamp) -> Option<Timestamp> {
-    Some(one.map_or(other, |one| one.min(other)))
+pub(super) fn earliest(one: Option<Timestamp>, other: Timestamp) -> Timestamp {
+    one.map_or(other, |one| one.min(other))
 }
 
 pub(super) fn from_jiff(time: jiff::Timestamp) -> Timestamp {

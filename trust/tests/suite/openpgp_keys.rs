@@ -219,6 +219,11 @@ fn a_bare_key_without_a_self_signature_is_no_certificate() {
 }
 
 #[test]
+fn an_old_key_may_speak_of_itself_with_sha1() {
+    assert!(judged("sha1-certified", "sha1-certified.asc").is_ok());
+}
+
+#[test]
 fn weak_keys_do_not_load() {
     assert_eq!(unusable("rsa1024.asc"), KeyProblem::Short);
     assert_eq!(unusable("dsa1024.asc"), KeyProblem::Short);

@@ -177,6 +177,41 @@ fn a_bomb_is_refused_at_the_limit() {
 }
 
 #[test]
+fn a_signature_with_endless_parts_is_not_taken_apart() {
+    // Version 6, whose parts may take 4 GiB: empty preferences, each of which is an item in a list.
+    let parts = [1, 11].repeat(1 << 20);
+    let mut body = vec![6, 0, 27, 8];
+    body.extend(u32::try_from(parts.len()).unwrap().to_be_bytes());
+    body.extend(parts);
+    body.extend([0; 4 + 2]);
+    body.push(16);
+    body.extend([7; 16 + 64]);
+    let literal = packet(11, b"b\0\0\0\0\0{}");
+    let whole = |body: &[u8]| [packet(2, body), literal.clone()].concat();
+    assert_eq!(bytes_refused(&whole(&body)), SimpleError::Malformed);
+    // Of a length that is not stated (old format).
+    let endless = [&[0x8b_u8], body.as_slice()].concat();
+    assert_eq!(bytes_refused(&endless), SimpleError::Malformed);
+}
+
+#[test]
+fn what_has_no_place_in_a_message_is_not_parsed() {
+    let good = signature("uncompressed");
+    let strange = [
+        packet(6, b"x"),
+        packet(5, b"x"),
+        packet(63, b"x"),
+        packet(14, b"x"),
+    ];
+    for strange in strange {
+        assert_eq!(
+            bytes_refused(&[good.clone(), strange].concat()),
+            SimpleError::Structure
+        );
+    }
+}
+
+#[test]
 fn many_packets_are_not_looked_at() {
     assert_eq!(
         bytes_refused(&packet(10, b"PGP").repeat(100_000)),

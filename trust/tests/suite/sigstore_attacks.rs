@@ -1,5 +1,7 @@
 //! What must not count as a cosign signature by a key, and what must not keep a good one from counting.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_policy::model::{SignedIdentity, SigstoreSigners};
@@ -193,7 +195,7 @@ fn more_artefacts_than_are_looked_at_are_said_to_be() {
         .map(|number| Artefact {
             kind: ArtefactKind::SigstoreBundle,
             bytes: format!("{{\"a\":{number:03}}}").into_bytes(),
-            annotations: Default::default(),
+            annotations: BTreeMap::new(),
         })
         .collect();
     let found = clause(verify(p256(), &many));
@@ -208,7 +210,7 @@ fn a_signature_over_a_file_is_none_over_an_image() {
     let file = Artefact {
         kind: ArtefactKind::SigstoreBundle,
         bytes: crate::sigstore_fixture::read("public-good/managed-key.sigstore.json"),
-        annotations: Default::default(),
+        annotations: BTreeMap::new(),
     };
     assert_eq!(why(file), "is a signature over a file, not over an image");
 }

@@ -124,6 +124,11 @@ fn a_keyless_statement_counts_by_its_identity() {
     assert_eq!(found.len(), 1);
     assert!(found[0].verified.signed_at.is_some());
     let (found, _) = statements(
+        &offline(vec![exact(IDENTITY, ISSUER)]),
+        &case("keyless-attested-legacy"),
+    );
+    assert!(found[0].verified.signed_at.is_some());
+    let (found, _) = statements(
         &offline(vec![exact("https://other.example.test/", ISSUER)]),
         &case("keyless-attested"),
     );

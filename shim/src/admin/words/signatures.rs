@@ -10,66 +10,63 @@ use portcullis_policy::model::{
 use super::duration::spoken;
 
 pub(super) fn cosign(one: &CosignRequirement) -> String {
-    let mut text = format!("a cosign signature by {}", signers(&one.signers));
-    if let Some(identity) = &one.identity {
-        text.push_str(&format!(", {}", signed_identity(identity)));
+    let mut parts = vec![format!("a cosign signature by {}", signers(&one.signers))];
+    parts.extend(one.identity.as_ref().map(signed_identity));
+    for (key, value) in &one.annotations {
+        parts.push(format!("with the signed annotation {key}={value}"));
     }
-    let annotations = one.annotations.iter();
-    for (key, value) in annotations {
-        text.push_str(&format!(", with the signed annotation {key}={value}"));
-    }
-    text
+    parts.join(", ")
 }
 
 pub(super) fn attestation(one: &AttestationRequirement) -> String {
-    let mut text = format!(
+    let mut parts = vec![format!(
         "an attestation of type {} by {}",
         one.predicate_type,
         signers(&one.signers)
-    );
+    )];
     for (what, expected) in [
         ("built by", &one.builder),
         ("from", &one.source),
         ("at", &one.reference),
     ] {
-        if let Some(expected) = expected {
-            text.push_str(&format!(", {what} {}", compared(expected)));
-        }
+        parts.extend(
+            expected
+                .as_ref()
+                .map(|text| format!("{what} {}", compared(text))),
+        );
     }
-    if let Some(age) = one.max_age {
-        text.push_str(&format!(", at most {} old", spoken(age)));
-    }
+    parts.extend(
+        one.max_age
+            .map(|age| format!("at most {} old", spoken(age))),
+    );
     if let Some(limits) = &one.vulnerabilities {
-        text.push_str(&match limits.max_severity {
-            VulnerabilitySeverity::None => ", reporting no vulnerability".to_owned(),
-            other => format!(", reporting nothing above {}", severity(other)),
+        let allowed = match limits.max_severity {
+            VulnerabilitySeverity::None => "reporting no vulnerability".to_owned(),
+            other => format!("reporting nothing above {}", severity(other)),
+        };
+        parts.push(if limits.allow_cves.is_empty() {
+            allowed
+        } else {
+            format!("{allowed} but {}", limits.allow_cves.join(", "))
         });
-        if !limits.allow_cves.is_empty() {
-            text.push_str(&format!(" but {}", limits.allow_cves.join(", ")));
-        }
-        if let Some(age) = limits.max_scan_age {
-            text.push_str(&format!(", scanned at most {} ago", spoken(age)));
-        }
+        let age = limits.max_scan_age;
+        parts.extend(age.map(|age| format!("scanned at most {} ago", spoken(age))));
     }
-    if let Some(cel) = &one.cel {
-        text.push_str(&format!(", where {}", cel.text.trim()));
-    }
-    text
+    parts.extend(
+        one.cel
+            .as_ref()
+            .map(|cel| format!("where {}", cel.text.trim())),
+    );
+    parts.join(", ")
 }
 
 pub(super) fn notation(one: &NotationRequirement) -> String {
-    let of_kind = |wanted: &dyn Fn(TrustStoreKind) -> bool| -> Vec<&TrustStore> {
-        let stores = one.trust_stores.iter();
-        stores.filter(|store| wanted(store.kind)).collect()
-    };
-    let signing: Vec<String> = of_kind(&|kind| kind != TrustStoreKind::Tsa)
-        .iter()
-        .map(|store| store_name(store))
-        .collect();
-    let level = match one.level {
-        NotationLevel::Strict => "strict",
-        NotationLevel::Permissive => "permissive",
-        NotationLevel::Audit => "audit",
+    let names = |stamping: bool| -> Vec<String> {
+        one.trust_stores
+            .iter()
+            .filter(|store| (store.kind == TrustStoreKind::Tsa) == stamping)
+            .map(store_name)
+            .collect()
     };
     let identities: Vec<&str> = one
         .trusted_identities
@@ -79,32 +76,28 @@ pub(super) fn notation(one: &NotationRequirement) -> String {
             text => text,
         })
         .collect();
-    let mut text = format!(
-        "a notation signature by {} under {} (level {level}",
-        identities.join(" or "),
-        signing.join(" or ")
-    );
+    let mut judged = vec![format!("level {}", level_name(one.level))];
     for (check, action) in &one.overrides {
-        text.push_str(&format!(
-            ", {}: {}",
-            check_name(*check),
-            action_name(*action)
-        ));
+        judged.push(format!("{}: {}", check_name(*check), action_name(*action)));
     }
-    text.push(')');
-    let stamps = of_kind(&|kind| kind == TrustStoreKind::Tsa);
+    let mut parts = vec![format!(
+        "a notation signature by {} under {} ({})",
+        identities.join(" or "),
+        names(false).join(" or "),
+        judged.join(", ")
+    )];
+    let stamps = names(true);
     if !stamps.is_empty() {
-        let names: Vec<String> = stamps.iter().map(|store| store_name(store)).collect();
         let when = match one.verify_timestamp {
             VerifyTimestamp::Always => "",
             VerifyTimestamp::AfterCertExpiry => " once a certificate has expired",
         };
-        text.push_str(&format!(", timestamped under {}{when}", names.join(" or ")));
+        parts.push(format!("timestamped under {}{when}", stamps.join(" or ")));
     }
     for (key, value) in &one.user_metadata {
-        text.push_str(&format!(", with the user metadata {key}={value}"));
+        parts.push(format!("with the user metadata {key}={value}"));
     }
-    text
+    parts.join(", ")
 }
 
 pub(super) fn simple(one: &SimpleRequirement) -> String {
@@ -146,33 +139,33 @@ fn signers(signers: &SigstoreSigners) -> String {
             ),
         })
         .collect();
-    let mut text = match (signers.threshold, of.len()) {
+    let mut parts = vec![match (signers.threshold, of.len()) {
         (1, _) => of.join(" or "),
         (all, many) if all == many => of.join(" and "),
         (some, _) => format!("{some} of {}", of.join(", ")),
-    };
+    }];
     let keyless = signers
         .of
         .iter()
         .any(|signer| matches!(signer, SigstoreSigner::Identity(_)));
-    text.push_str(match signers.transparency_log {
-        Demand::Require => ", with a log entry",
-        Demand::Ignore => ", no log entry required",
+    parts.push(match signers.transparency_log {
+        Demand::Require => "with a log entry".to_owned(),
+        Demand::Ignore => "no log entry required".to_owned(),
     });
     if keyless && signers.signed_certificate_timestamp == Demand::Ignore {
-        text.push_str(", no certificate timestamp required");
+        parts.push("no certificate timestamp required".to_owned());
     }
     // Where nothing is checked against it, it says nothing.
     if keyless || signers.transparency_log == Demand::Require {
-        text.push_str(&match &signers.trusted_root {
-            TrustedRootSource::PublicGood => ", trusting Sigstore's public instance".to_owned(),
-            TrustedRootSource::Json(root) => format!(", trusting {}", root.name),
+        parts.push(match &signers.trusted_root {
+            TrustedRootSource::PublicGood => "trusting Sigstore's public instance".to_owned(),
+            TrustedRootSource::Json(root) => format!("trusting {}", root.name),
             TrustedRootSource::Parts { .. } => {
-                ", trusting the certificates and log keys of the policy".to_owned()
+                "trusting the certificates and log keys of the policy".to_owned()
             }
         });
     }
-    text
+    parts.join(", ")
 }
 
 fn key(one: &KeyMaterial) -> String {
@@ -214,6 +207,14 @@ fn store_name(store: &TrustStore) -> String {
         TrustStoreKind::Tsa => "tsa",
     };
     format!("{kind}:{}", store.name)
+}
+
+const fn level_name(level: NotationLevel) -> &'static str {
+    match level {
+        NotationLevel::Strict => "strict",
+        NotationLevel::Permissive => "permissive",
+        NotationLevel::Audit => "audit",
+    }
 }
 
 const fn check_name(check: NotationCheck) -> &'static str {

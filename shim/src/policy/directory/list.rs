@@ -1,15 +1,27 @@
 //! Which files of a directory belong to the set.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{MAX_FILES, ReadError, check_dir, io_error};
 
-/// The one folder that is read: keys that documents name.
-pub(crate) const KEYS: &str = "keys";
+/// Most folders in a set.
+const MAX_FOLDERS: usize = 256;
+
+/// Documents.
+const DOCUMENTS: [&str; 3] = ["yaml", "yml", "json"];
+/// Keys beside documents.
+const KEYS: [&str; 6] = ["pem", "pub", "crt", "cer", "asc", "gpg"];
+/// What `keys/` may hold beside those.
+const MORE_KEYS: [&str; 2] = ["json", "der"];
+/// Certificates of notation's trust stores.
+const CERTIFICATES: [&str; 4] = ["crt", "cer", "pem", "der"];
+/// How a `ConfigMap`, which has no folders, begins the names of files that belong into one.
+const SPELT_FOLDERS: [&str; 3] = ["keys__", "containers__", "notation__"];
+
 /// One file as the system describes it: if none of this changes, neither did the content (the change time cannot be
 /// set by a program).
 #[derive(Debug, PartialEq, Eq)]
@@ -23,99 +35,229 @@ pub(super) struct Entry {
     pub(super) mode: u32,
 }
 
+/// What a folder of the set holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Folder {
+    /// The policy directory itself.
+    Top,
+    /// Keys that documents name.
+    Keys,
+    /// policy.json, one per namespace, and keys under any name.
+    Containers,
+    /// Where signatures are kept.
+    RegistriesD,
+    /// trustpolicy.json.
+    Notation,
+    /// A trust store, or a folder on the way to one.
+    TrustStore,
+}
+
+impl Folder {
+    /// The folder of this name relative to the policy directory; `None`: it is not read.
+    fn of(path: &str) -> Option<Self> {
+        let parts: Vec<&str> = path.split('/').collect();
+        match parts.as_slice() {
+            [""] => Some(Self::Top),
+            ["keys"] => Some(Self::Keys),
+            ["containers"] => Some(Self::Containers),
+            ["containers", "registries.d"] => Some(Self::RegistriesD),
+            ["notation"] => Some(Self::Notation),
+            ["notation", "x509"] | ["notation", "x509", _] | ["notation", "x509", _, _] => {
+                Some(Self::TrustStore)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a file of this name belongs to the set. Dotfiles, among them editors' swap files, never do.
+    fn holds(self, name: &OsStr) -> bool {
+        if !is_visible(name) {
+            return false;
+        }
+        let text = name.to_string_lossy();
+        let extension = Path::new(name).extension();
+        let is_one_of = |extensions: &[&str]| {
+            extension.is_some_and(|found| extensions.iter().any(|wanted| found == *wanted))
+        };
+        match self {
+            Self::Top => {
+                is_one_of(&DOCUMENTS)
+                    || is_one_of(&KEYS)
+                    || SPELT_FOLDERS.iter().any(|folder| text.starts_with(folder))
+            }
+            // Distributions ship theirs as `RPM-GPG-KEY-…`, without an extension.
+            Self::Keys => is_one_of(&KEYS) || is_one_of(&MORE_KEYS) || extension.is_none(),
+            Self::Containers => true,
+            Self::RegistriesD => is_one_of(&["yaml", "yml"]),
+            Self::Notation => is_one_of(&["json"]) || is_one_of(&CERTIFICATES),
+            Self::TrustStore => is_one_of(&CERTIFICATES),
+        }
+    }
+}
+
+/// Neither a dotfile nor an editor's backup.
+fn is_visible(name: &OsStr) -> bool {
+    let bytes = name.as_encoded_bytes();
+    !bytes.starts_with(b".") && !bytes.ends_with(b"~")
+}
+
+/// One file of a set.
+struct Found {
+    name: String,
+    path: PathBuf,
+    metadata: Metadata,
+}
+
+/// What there is below a directory.
+#[derive(Default)]
+struct Tree {
+    files: Vec<Found>,
+    folders: Vec<PathBuf>,
+}
+
 /// The files of the set in name order. `None`: one vanished meanwhile.
 pub(super) fn list(dir: &Path) -> Result<Option<Vec<Entry>>, ReadError> {
-    let mut entries = Vec::new();
-    if !list_into(dir, "", &mut entries)? {
+    let Some(tree) = walk(dir, true)? else {
         return Ok(None);
-    }
-    // Documents name their keys by file (`file: keys/shop.pub`); no other folder is read.
-    let keys = dir.join(KEYS);
-    match fs::metadata(&keys) {
-        Ok(metadata) if metadata.is_dir() => {
-            check_dir(&keys, &metadata)?;
-            if !list_into(&keys, "keys/", &mut entries)? {
-                return Ok(None);
-            }
-        }
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(io_error(&keys, error));
-        }
-        _ => {}
-    }
-    entries.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(Some(entries))
+    };
+    let entry = |found: Found| Entry {
+        path: found.path,
+        name: found.name,
+        device: found.metadata.dev(),
+        inode: found.metadata.ino(),
+        size: found.metadata.size(),
+        changed: (found.metadata.ctime(), found.metadata.ctime_nsec()),
+        mode: found.metadata.mode(),
+    };
+    Ok(Some(tree.files.into_iter().map(entry).collect()))
 }
 
-/// Adds the files of one folder. `false`: one vanished meanwhile.
-fn list_into(dir: &Path, prefix: &str, entries: &mut Vec<Entry>) -> Result<bool, ReadError> {
-    let listing = match fs::read_dir(dir) {
-        Ok(listing) => listing,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(source) => return Err(io_error(dir, source)),
-    };
-    for entry in listing {
-        let entry = entry.map_err(|source| io_error(dir, source))?;
-        let wanted = if prefix.is_empty() {
-            is_policy_name(&entry.file_name())
-        } else {
-            is_key_name(&entry.file_name())
-        };
-        if !wanted {
+/// The files that would be a set, by their names in it, whoever owns them: for commands that only look.
+pub(crate) fn files_unowned(dir: &Path) -> Result<Vec<(String, PathBuf)>, ReadError> {
+    let tree = walk(dir, false)?.ok_or_else(|| ReadError::Restless {
+        path: dir.to_owned(),
+    })?;
+    let files = tree.files.into_iter();
+    Ok(files.map(|found| (found.name, found.path)).collect())
+}
+
+/// The folders of a set that exist now, the directory itself among them. Nothing where they cannot be listed.
+pub(crate) fn folders(dir: &Path) -> Vec<PathBuf> {
+    walk(dir, false).ok().flatten().unwrap_or_default().folders
+}
+
+/// Whether `path`, which is below `dir`, is or may become a folder of the set.
+pub(crate) fn may_be_folder(dir: &Path, path: &Path) -> bool {
+    path.strip_prefix(dir)
+        .ok()
+        .and_then(Path::to_str)
+        .is_some_and(|relative| relative.is_empty() || Folder::of(relative).is_some())
+}
+
+/// `None`: something vanished meanwhile.
+fn walk(dir: &Path, owned: bool) -> Result<Option<Tree>, ReadError> {
+    let mut tree = Tree::default();
+    let mut open = vec![String::new()];
+    while let Some(relative) = open.pop() {
+        let Some(folder) = Folder::of(&relative) else {
             continue;
+        };
+        let path = if relative.is_empty() {
+            dir.to_owned()
+        } else {
+            dir.join(&relative)
+        };
+        if tree.folders.len() == MAX_FOLDERS {
+            return Err(too_much(dir, MAX_FOLDERS, "policy folders"));
         }
-        let path = entry.path();
-        let metadata = match fs::metadata(&path) {
-            Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // A dangling link stays: whoever put it there meant a file.
-                if path.is_symlink() {
-                    return Err(io_error(&path, error));
-                }
-                return Ok(false);
-            }
+        tree.folders.push(path.clone());
+        let listing = match fs::read_dir(&path) {
+            Ok(listing) => listing,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(io_error(&path, source)),
         };
-        if metadata.is_dir() {
-            continue;
+        for entry in listing {
+            let entry = entry.map_err(|source| io_error(&path, source))?;
+            match visit(&entry.path(), &entry.file_name(), &relative, folder, owned)? {
+                Visited::Vanished => return Ok(None),
+                Visited::Ignored => {}
+                Visited::Folder(relative) => open.push(relative),
+                Visited::File(_) if tree.files.len() == MAX_FILES => {
+                    return Err(too_much(dir, MAX_FILES, "policy files"));
+                }
+                Visited::File(found) => tree.files.push(*found),
+            }
         }
-        let Ok(name) = entry.file_name().into_string() else {
-            return Err(ReadError::Name { path });
-        };
-        if entries.len() == MAX_FILES {
-            return Err(ReadError::TooMuch {
-                path: dir.to_owned(),
-                limit: MAX_FILES as u64,
-                what: "policy files",
-            });
-        }
-        entries.push(Entry {
-            path,
-            name: format!("{prefix}{name}"),
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-            mode: metadata.mode(),
-        });
     }
-    Ok(true)
+    tree.files.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Some(tree))
 }
 
-/// Documents (`*.yaml`, `*.yml`, `*.json`) and the keys they name (`*.pem`, `*.pub`, `*.crt`, which in a `ConfigMap` have
-/// no folder). Dotfiles, among them editors' swap files, are not read.
-pub(crate) fn is_policy_name(name: &OsStr) -> bool {
-    visible_with(name, &["yaml", "yml", "json"]) || is_key_name(name)
+/// What one entry of a folder is.
+enum Visited {
+    File(Box<Found>),
+    Folder(String),
+    Ignored,
+    Vanished,
 }
 
-/// Keys only.
-pub(crate) fn is_key_name(name: &OsStr) -> bool {
-    visible_with(name, &["pem", "pub", "crt"])
+fn visit(
+    path: &Path,
+    name: &OsStr,
+    parent: &str,
+    folder: Folder,
+    owned: bool,
+) -> Result<Visited, ReadError> {
+    let joined = |name: &str| {
+        if parent.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{parent}/{name}")
+        }
+    };
+    let subfolder = name
+        .to_str()
+        .map(joined)
+        .filter(|relative| is_visible(name) && Folder::of(relative).is_some());
+    if subfolder.is_none() && !folder.holds(name) {
+        return Ok(Visited::Ignored);
+    }
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        // A dangling link stays: whoever put it there meant a file.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {
+            return Ok(Visited::Vanished);
+        }
+        Err(source) => return Err(io_error(path, source)),
+    };
+    if metadata.is_dir() {
+        let Some(relative) = subfolder else {
+            return Ok(Visited::Ignored);
+        };
+        if owned {
+            check_dir(path, &metadata)?;
+        }
+        return Ok(Visited::Folder(relative));
+    }
+    if !folder.holds(name) {
+        return Ok(Visited::Ignored);
+    }
+    let Some(name) = name.to_str() else {
+        return Err(ReadError::Name {
+            path: path.to_owned(),
+        });
+    };
+    Ok(Visited::File(Box::new(Found {
+        name: joined(name),
+        path: path.to_owned(),
+        metadata,
+    })))
 }
 
-fn visible_with(name: &OsStr, extensions: &[&str]) -> bool {
-    !name.as_encoded_bytes().starts_with(b".")
-        && Path::new(name)
-            .extension()
-            .is_some_and(|found| extensions.iter().any(|wanted| found == *wanted))
+fn too_much(dir: &Path, limit: usize, what: &'static str) -> ReadError {
+    ReadError::TooMuch {
+        path: dir.to_owned(),
+        limit: limit as u64,
+        what,
+    }
 }

@@ -29,9 +29,9 @@ fn only_policy_files_are_read_in_name_order() {
     ] {
         fs::write(dir.path().join(name), name).unwrap();
     }
-    fs::create_dir(dir.path().join("containers")).unwrap();
+    fs::create_dir(dir.path().join("other")).unwrap();
     fs::create_dir(dir.path().join("folder.yaml")).unwrap();
-    fs::write(dir.path().join("containers/policy.json"), "{}").unwrap();
+    fs::write(dir.path().join("other/policy.yaml"), "{}").unwrap();
     fs::create_dir(dir.path().join("keys")).unwrap();
     fs::write(dir.path().join("keys/shop.pub"), "key").unwrap();
     fs::write(dir.path().join("keys/no.yaml"), "never").unwrap();
@@ -39,6 +39,84 @@ fn only_policy_files_are_read_in_name_order() {
         names(dir.path()),
         ["a.yml", "b.yaml", "c.json", "keys/shop.pub", "keys__a.pub"]
     );
+}
+
+fn write(dir: &Path, name: &str) {
+    let path = dir.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, name).unwrap();
+}
+
+#[test]
+fn the_folders_of_other_tools_are_read_and_no_deeper() {
+    let dir = tempfile::tempdir().unwrap();
+    let wanted = [
+        "containers/RPM-GPG-KEY-release",
+        "containers/policy.json",
+        "containers/registries.d/default.yaml",
+        "containers__shop.json",
+        "keys/RPM-GPG-KEY-release",
+        "keys/root.der",
+        "keys/shop.gpg",
+        "keys/trusted_root.json",
+        "keys__RPM-GPG-KEY-release",
+        "notation/trustpolicy.json",
+        "notation/x509/ca/acme/root.pem",
+        "notation/x509/tsa/stamp/root.cer",
+        "notation__x509__ca__acme__root.crt",
+    ];
+    let ignored = [
+        ".git/a.yaml",
+        "containers/.policy.json",
+        "containers/certs.d/x.yaml",
+        "containers/policy.json~",
+        "containers/registries.d/.a.yaml",
+        "containers/registries.d/README",
+        "containers/registries.d/deeper/a.yaml",
+        "keys/deeper/a.pub",
+        "keys/notes.txt",
+        "notation/plugins/x/y.pem",
+        "notation/x509/.ca/acme/root.pem",
+        "notation/x509/ca/acme/deeper/root.pem",
+        "notation/x509/ca/acme/README",
+    ];
+    for name in wanted.iter().chain(&ignored) {
+        write(dir.path(), name);
+    }
+    assert_eq!(names(dir.path()), wanted);
+}
+
+#[test]
+fn a_folder_of_another_tool_that_others_may_write_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "notation/x509/ca/acme/root.pem");
+    let store = dir.path().join("notation/x509/ca/acme");
+    fs::set_permissions(&store, fs::Permissions::from_mode(0o777)).unwrap();
+    let error = reader(dir.path()).read(&SystemClock).unwrap_err();
+    assert_eq!(error.path(), store);
+    assert!(matches!(error, ReadError::Unsafe { .. }), "{error}");
+}
+
+#[test]
+fn a_folder_that_leads_back_to_itself_is_read_once_for_each_level() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "notation/x509/ca/acme/root.pem");
+    symlink("../..", dir.path().join("notation/x509/ca/loop")).unwrap();
+    assert_eq!(
+        names(dir.path()),
+        ["notation/x509/ca/acme/root.pem"],
+        "what lies deeper than a trust store is not read"
+    );
+}
+
+#[test]
+fn more_folders_than_the_cap_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for n in 0..300 {
+        fs::create_dir_all(dir.path().join(format!("notation/x509/ca/{n}"))).unwrap();
+    }
+    let error = reader(dir.path()).read(&SystemClock).unwrap_err();
+    assert!(error.to_string().contains("policy folders"), "{error}");
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub(super) async fn list(place: &Place<'_>, memory: &ApiMemory) -> Result<Listin
     }
     let listing = by_tag(place).await?;
     if listing.is_some() {
-        // Signers write the tag only where the API is missing.
+        // A 404 for want of the repository is ruled out: the repository has this tag.
         memory.note(place.host);
     }
     Ok(listing.unwrap_or_default())

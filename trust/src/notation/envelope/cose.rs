@@ -26,8 +26,8 @@ const ALG: Label = Label::Int(1);
 const CRIT: Label = Label::Int(2);
 const CONTENT_TYPE: Label = Label::Int(3);
 const X5CHAIN: Label = Label::Int(33);
-/// kid, x5bag, x5chain, x5t, x5u: the only place for certificates is the unprotected x5chain.
-const FORBIDDEN: [i128; 5] = [4, 32, 33, 34, 35];
+/// x5bag, x5chain, x5u: the only place for certificates is the unprotected x5chain.
+const FORBIDDEN: [i128; 3] = [32, 33, 35];
 
 /// Name of a header.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,9 +15,7 @@ use crate::time::Timestamp;
 
 /// Headers that would bring another key, other certificates or another encoding (RFC 7515 section 4.1, RFC 7797): the
 /// only place for certificates is the unprotected `x5c`.
-const FORBIDDEN: [&str; 10] = [
-    "jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256", "kid", "b64", "zip", "enc",
-];
+const FORBIDDEN: [&str; 7] = ["jwk", "jku", "x5u", "x5c", "b64", "zip", "enc"];
 
 /// `additional top level fields are not supported` (signature-envelope-jws.md, "Signature Envelope").
 #[derive(Deserialize)]

@@ -37,13 +37,14 @@ fn part(rest: &mut std::str::Chars<'_>) -> Result<(String, String, bool), String
     let more = loop {
         let Some(c) = rest.next() else { break false };
         match c {
-            ',' => break true,
+            // RFC 4514 has the comma alone; notation splits at both.
+            ',' | ';' => break true,
             '+' => {
                 return Err(format!(
                     "`{name}` has a `+`: parts with several values are not supported; write `\\+` for the character"
                 ));
             }
-            '"' | ';' | '<' | '>' => return Err(format!("`{name}` has a `{c}`: write `\\{c}`")),
+            '"' | '<' | '>' => return Err(format!("`{name}` has a `{c}`: write `\\{c}`")),
             '#' if value.is_empty() => {
                 return Err(format!(
                     "`{name}` is a value in hex, which is not supported; write `\\#` for the character"

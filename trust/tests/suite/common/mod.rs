@@ -3,6 +3,7 @@
 
 pub(crate) mod forge;
 pub(crate) mod openpgp;
+pub(crate) mod openpgp_forge;
 pub(crate) mod policy;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,166 @@
+//! containers-policy.json(5): `containers/policy.json` for the cluster, and `containers/<namespace>.json`, which replaces
+//! it for that namespace as in CRI-O's `signature_policy_dir`.
+
+use super::files::{Document, NativeFiles};
+use super::registries_d::{self, Registries};
+use super::{Claim, place, requirement};
+use crate::fields::Field;
+use crate::load::metadata;
+use crate::model::{Dialect, Pattern, Requirement, Rule, Scope, TagRule};
+use crate::pattern::CONTAINERS_DEFAULT;
+use crate::report::Report;
+
+const FOLDER: &str = "containers/";
+const GLOBAL: &str = "policy.json";
+/// The one transport by which a node gets its images.
+const DOCKER: &str = "docker";
+
+/// What the requirements of one scope may look at.
+pub(super) struct Context<'a> {
+    pub(super) files: &'a NativeFiles<'a>,
+    pub(super) registries: &'a Registries,
+    /// The scope they stand under.
+    pub(super) scope: &'a str,
+}
+
+/// Every policy file below `containers/`.
+pub(super) fn read(files: &NativeFiles<'_>, report: &mut Report) -> Vec<Claim> {
+    let registries = registries_d::read(files, report);
+    let mut claims = Vec::new();
+    for (name, file) in files.below(FOLDER) {
+        if name.contains('/') {
+            continue;
+        }
+        // Anything else is a key.
+        let Some(stem) = name.strip_suffix(".json") else {
+            if name.ends_with(".yaml") || name.ends_with(".yml") {
+                report.error(
+                    place(file),
+                    "is neither policy.json, nor a namespace's .json, nor below registries.d/",
+                );
+            }
+            continue;
+        };
+        let scope = if name == GLOBAL {
+            Scope::Cluster
+        } else if metadata::is_label(stem) {
+            Scope::Namespace(stem.to_owned())
+        } else {
+            report.error(
+                place(file),
+                format!("`{stem}` is not the name of a namespace; the policy of all others is called policy.json"),
+            );
+            continue;
+        };
+        let rules = Document::read(file, report).and_then(|document| {
+            policy(&document.whole(), name, &scope, files, &registries, report)
+        });
+        // A file that is broken claims its scope all the same.
+        claims.push(Claim {
+            scope,
+            span: place(file),
+            rules: rules.unwrap_or_default(),
+        });
+    }
+    claims
+}
+
+fn policy(
+    whole: &Field<'_>,
+    name: &str,
+    scope: &Scope,
+    files: &NativeFiles<'_>,
+    registries: &Registries,
+    report: &mut Report,
+) -> Option<Vec<Rule>> {
+    let mut fields = whole.fields(report)?;
+    let default = fields.require("default", report);
+    let transports = fields.take("transports");
+    fields.finish(report);
+
+    let mut rules = Vec::new();
+    let mut add = |text: &str, field: &Field<'_>, report: &mut Report| {
+        let pattern = Pattern {
+            text: text.to_owned(),
+            dialect: Dialect::Containers,
+        };
+        if let Err(error) = pattern.check() {
+            report.error(field.key_span(), error.to_string());
+        }
+        let context = Context {
+            files,
+            registries,
+            scope: text,
+        };
+        let requirement = requirements(field, &context, report)?;
+        rules.push(Rule {
+            scope: scope.clone(),
+            document: name.to_owned(),
+            pattern,
+            mode: None,
+            tags: TagRule::default(),
+            requirement,
+            max_evidence_age: None,
+            span: field.key_span(),
+        });
+        Some(())
+    };
+    if let Some(default) = default {
+        add(CONTAINERS_DEFAULT, &default, report);
+    }
+    let transports = match transports {
+        Some(transports) => transports.fields(report)?.rest(),
+        None => Vec::new(),
+    };
+    for (transport, field) in transports {
+        if transport != DOCKER {
+            report.warning(
+                field.key_span(),
+                "this transport is not read: a node pulls its images from registries, which is `docker`",
+            );
+            continue;
+        }
+        for (scope, field) in field.fields(report)?.rest() {
+            if scope == CONTAINERS_DEFAULT {
+                report.error(
+                    field.key_span(),
+                    "no image has a name that begins like this; the default of `docker` is written `\"\"`",
+                );
+                continue;
+            }
+            if let Some(name) = scope.strip_prefix("docker.io/")
+                && !name.contains(['/', ':', '@'])
+            {
+                report.warning(
+                    field.key_span(),
+                    format!(
+                        "covers `docker.io/{name}/…` only; the official image `{name}` is `docker.io/library/{name}`"
+                    ),
+                );
+            }
+            add(scope, &field, report);
+        }
+    }
+    Some(rules)
+}
+
+/// A list of requirements, all of which must hold. The tool refuses an empty one, too.
+fn requirements(field: &Field<'_>, cx: &Context<'_>, report: &mut Report) -> Option<Requirement> {
+    let items = field.list(report)?;
+    if items.is_empty() {
+        report.error(
+            field.span(),
+            "a list of requirements must not be empty; write `[{\"type\": \"reject\"}]` to refuse these images",
+        );
+        return None;
+    }
+    let all: Vec<Option<Requirement>> = items
+        .iter()
+        .map(|item| requirement::read(item, cx, report))
+        .collect();
+    let mut all = all.into_iter().collect::<Option<Vec<_>>>()?;
+    if all.len() == 1 {
+        return all.pop();
+    }
+    Some(Requirement::All(all))
+}

@@ -1,0 +1,385 @@
+//! Transparency log entries: promised, proved, about this signature, and from this log.
+
+use portcullis_policy::model::{Demand, SigstoreSigner, SigstoreSigners};
+use portcullis_trust::evidence::Artefact;
+use portcullis_trust::finding::Refused;
+use portcullis_trust::sigstore::SignerSet;
+use serde_json::{Value, json};
+
+use crate::sigstore_fixture::{
+    IDENTITY, ISSUER, app, case, clause, exact, key, names, now, offline, read, verify,
+};
+use crate::sigstore_rekor::{
+    Log, b64, dsse, hashed, hashed_v2, intoto, parts, signature_of, unb64, with_annotation,
+    with_entries,
+};
+
+/// In June 2027, before now.
+const TIME: i64 = 1_811_000_000 - 1_000_000;
+
+fn logged(log: &Log, of: Vec<SigstoreSigner>) -> SigstoreSigners {
+    SigstoreSigners {
+        transparency_log: Demand::Require,
+        trusted_root: log.root(),
+        ..offline(of)
+    }
+}
+
+fn p256(log: &Log) -> SigstoreSigners {
+    logged(log, vec![key("p256.pub")])
+}
+
+fn pem() -> Vec<u8> {
+    read("keys/p256.pub")
+}
+
+fn legacy() -> Artefact {
+    case("legacy-p256").remove(0)
+}
+
+fn bundle() -> Artefact {
+    case("bundle-p256").remove(0)
+}
+
+fn why(log: &Log, artefact: Artefact) -> String {
+    let clause = clause(verify(p256(log), &[artefact]));
+    clause
+        .strip_prefix("1 was found and does not count: its transparency log entry ")
+        .unwrap_or(&clause)
+        .to_owned()
+}
+
+#[test]
+fn a_promise_of_the_log_says_when_it_was_signed() {
+    let log = Log::new();
+    let legacy = legacy();
+    let body = hashed(&legacy.bytes, signature_of(&legacy), &pem());
+    let artefact = with_annotation(&legacy, log.annotation(&body, TIME));
+    let found = verify(p256(&log), &[artefact]).unwrap();
+    assert_eq!(found[0].signed_at.unwrap().0, TIME);
+}
+
+#[test]
+fn a_promise_by_another_log_does_not_count() {
+    let log = Log::new();
+    let legacy = legacy();
+    let body = hashed(&legacy.bytes, signature_of(&legacy), &pem());
+    let other = with_annotation(&legacy, Log::new().annotation(&body, TIME));
+    assert_eq!(
+        why(&log, other),
+        "is in a log that is not trusted, or was not then"
+    );
+    // The trusted log's id over a promise that another one signed.
+    let mut forged: Value = serde_json::from_str(&log.annotation(&body, TIME)).unwrap();
+    let signed = Log::new().promise(body.to_string().as_bytes(), TIME);
+    forged["SignedEntryTimestamp"] = signed.into();
+    assert_eq!(
+        why(&log, with_annotation(&legacy, forged.to_string())),
+        "has a promise that its log did not sign"
+    );
+}
+
+#[test]
+fn what_a_promise_is_over_cannot_be_changed() {
+    let log = Log::new();
+    let legacy = legacy();
+    let body = hashed(&legacy.bytes, signature_of(&legacy), &pem());
+    let changes: [(&str, Value); 2] = [
+        ("integratedTime", (TIME - 1).into()),
+        ("logIndex", 8.into()),
+    ];
+    for (name, value) in changes {
+        let mut entry: Value = serde_json::from_str(&log.annotation(&body, TIME)).unwrap();
+        entry["Payload"][name] = value;
+        assert_eq!(
+            why(&log, with_annotation(&legacy, entry.to_string())),
+            "has a promise that its log did not sign",
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn an_entry_of_another_signature_does_not_vouch_for_this_one() {
+    // CVE-2022-36056.
+    let log = Log::new();
+    let legacy = legacy();
+    let signature = signature_of(&legacy).to_owned();
+    let bodies = [
+        hashed(b"another payload", &signature, &pem()),
+        hashed(&legacy.bytes, &b64("another signature"), &pem()),
+        hashed(&legacy.bytes, &signature, &read("keys/other.pub")),
+    ];
+    for body in bodies {
+        assert_eq!(
+            why(&log, with_annotation(&legacy, log.annotation(&body, TIME))),
+            "is about another signature"
+        );
+    }
+}
+
+#[test]
+fn an_entry_from_the_future_does_not_count() {
+    let log = Log::new();
+    let legacy = legacy();
+    let body = hashed(&legacy.bytes, signature_of(&legacy), &pem());
+    let entry = |time| with_annotation(&legacy, log.annotation(&body, time));
+    names(verify(p256(&log), &[entry(now().0 + 60)]));
+    let found = clause(verify(p256(&log), &[entry(now().0 + 61)]));
+    assert!(
+        found.ends_with("was signed after this node's time"),
+        "{found}"
+    );
+}
+
+#[test]
+fn a_log_entry_that_is_not_asked_for_is_not_looked_at() {
+    let legacy = legacy();
+    let body = hashed(b"another payload", signature_of(&legacy), &pem());
+    let broken = with_annotation(&legacy, Log::new().annotation(&body, TIME));
+    names(verify(offline(vec![key("p256.pub")]), &[broken]));
+    let rubbish = with_annotation(&legacy, "rubbish".to_owned());
+    names(verify(
+        offline(vec![key("p256.pub")]),
+        std::slice::from_ref(&rubbish),
+    ));
+    assert_eq!(why(&Log::new(), rubbish), "cannot be read");
+}
+
+/// Entries of every kind that a log has for a signed statement.
+fn entries(log: &Log, bundle: &Artefact) -> Vec<Value> {
+    let parts = parts(bundle);
+    vec![
+        log.entry(
+            "dsse",
+            "0.0.1",
+            &dsse(&parts.payload, &parts.signature, &pem()),
+        ),
+        log.entry(
+            "intoto",
+            "0.0.2",
+            &intoto(&parts.payload, &parts.signature, &pem()),
+        ),
+        log.entry(
+            "hashedrekord",
+            "0.0.2",
+            &hashed_v2(&parts.encoded, &parts.signature, &pem()),
+        ),
+    ]
+}
+
+#[test]
+fn an_inclusion_proof_under_a_checkpoint_counts_for_every_kind_of_entry() {
+    let log = Log::new();
+    for entry in entries(&log, &bundle()) {
+        names(verify(p256(&log), &[with_entries(&bundle(), vec![entry])]));
+    }
+}
+
+#[test]
+fn a_checkpoint_of_another_log_does_not_count() {
+    let log = Log::new();
+    for entry in entries(&Log::new(), &bundle()) {
+        assert_eq!(
+            why(&log, with_entries(&bundle(), vec![entry])),
+            "has a checkpoint that no trusted log signed"
+        );
+    }
+}
+
+#[test]
+fn a_body_that_is_not_in_the_tree_does_not_count() {
+    let log = Log::new();
+    for mut entry in entries(&log, &bundle()) {
+        let body = unb64(entry["canonicalizedBody"].as_str().unwrap());
+        entry["canonicalizedBody"] = b64([&body[..], b" "].concat()).into();
+        assert_eq!(
+            why(&log, with_entries(&bundle(), vec![entry])),
+            "is not in its log: the proof of inclusion does not verify"
+        );
+    }
+}
+
+#[test]
+fn a_proof_that_contradicts_its_checkpoint_does_not_count() {
+    let log = Log::new();
+    let [mut entry, ..] = <[Value; 3]>::try_from(entries(&log, &bundle())).unwrap();
+    entry["inclusionProof"]["rootHash"] = b64([7; 32]).into();
+    assert_eq!(
+        why(&log, with_entries(&bundle(), vec![entry])),
+        "contradicts its checkpoint"
+    );
+    for mut entry in entries(&log, &bundle()) {
+        entry["inclusionProof"]["checkpoint"] = json!({"envelope": ""});
+        assert_eq!(
+            why(&log, with_entries(&bundle(), vec![entry])),
+            "has no checkpoint"
+        );
+    }
+}
+
+#[test]
+fn entries_about_other_statements_signatures_and_keys_do_not_count() {
+    let log = Log::new();
+    let parts = parts(&bundle());
+    let other = read("keys/other.pub");
+    let stranger = b64("another signature");
+    let bodies: Vec<(&str, &str, Value)> = vec![
+        ("dsse", "0.0.1", dsse(b"{}", &parts.signature, &pem())),
+        ("dsse", "0.0.1", dsse(&parts.payload, &stranger, &pem())),
+        (
+            "dsse",
+            "0.0.1",
+            dsse(&parts.payload, &parts.signature, &other),
+        ),
+        ("intoto", "0.0.2", intoto(b"{}", &parts.signature, &pem())),
+        ("intoto", "0.0.2", intoto(&parts.payload, &stranger, &pem())),
+        (
+            "intoto",
+            "0.0.2",
+            intoto(&parts.payload, &parts.signature, &other),
+        ),
+        (
+            "hashedrekord",
+            "0.0.2",
+            hashed_v2(b"x", &parts.signature, &pem()),
+        ),
+        (
+            "hashedrekord",
+            "0.0.2",
+            hashed_v2(&parts.encoded, &stranger, &pem()),
+        ),
+        (
+            "hashedrekord",
+            "0.0.2",
+            hashed_v2(&parts.encoded, &parts.signature, &other),
+        ),
+    ];
+    for (kind, version, body) in bodies {
+        let entry = log.entry(kind, version, &body);
+        assert_eq!(
+            why(&log, with_entries(&bundle(), vec![entry])),
+            "is about another signature",
+            "{body}"
+        );
+    }
+    // Of a kind that Rekor keeps for files.
+    let body = hashed(&parts.encoded, &parts.signature, &pem());
+    let entry = log.entry("hashedrekord", "0.0.1", &body);
+    assert_eq!(
+        why(&log, with_entries(&bundle(), vec![entry])),
+        "is of a kind that does not go with this signature"
+    );
+}
+
+#[test]
+fn every_entry_must_hold_and_a_promise_alone_is_not_enough_in_newer_bundles() {
+    let log = Log::new();
+    let [good, ..] = <[Value; 3]>::try_from(entries(&log, &bundle())).unwrap();
+    let mut bare = good.clone();
+    bare.as_object_mut().unwrap().remove("inclusionProof");
+    assert_eq!(
+        why(
+            &log,
+            with_entries(&bundle(), vec![good.clone(), bare.clone()])
+        ),
+        "has neither proof nor promise of its log"
+    );
+    let body = unb64(good["canonicalizedBody"].as_str().unwrap());
+    let mut promised = bare;
+    promised["logIndex"] = "7".into();
+    promised["integratedTime"] = TIME.to_string().into();
+    promised["inclusionPromise"] = json!({"signedEntryTimestamp": log.promise(&body, TIME)});
+    assert_eq!(
+        why(&log, with_entries(&bundle(), vec![promised.clone()])),
+        "has no proof of its log, which this version of bundles needs"
+    );
+    names(verify(
+        p256(&log),
+        &[with_entries(
+            &bundle(),
+            vec![promised.clone(), good.clone()],
+        )],
+    ));
+    let many = vec![good; 9];
+    assert_eq!(
+        why(&log, with_entries(&bundle(), many)),
+        "1 was found and does not count: has more certificates, log entries or timestamps than are looked at"
+    );
+}
+
+#[test]
+fn a_legacy_keyless_signature_counts_by_the_time_its_log_promises() {
+    let log = Log::new();
+    let mut legacy = case("keyless-legacy").remove(0);
+    let stamped = offline(vec![exact(IDENTITY, ISSUER)]);
+    let found = verify(stamped, std::slice::from_ref(&legacy)).unwrap();
+    let time = found[0].signed_at.unwrap().0;
+    legacy
+        .annotations
+        .remove("dev.sigstore.cosign/rfc3161timestamp");
+    // Signatures with Fulcio's certificates bring the intermediate one; cosign 3.1.1 leaves out what it is given.
+    let chain = String::from_utf8(read("pki/chain.pem")).unwrap();
+    legacy
+        .annotations
+        .insert("dev.sigstore.cosign/chain".to_owned(), chain);
+    let pem = legacy.annotations["dev.sigstore.cosign/certificate"].clone();
+    let body = hashed(&legacy.bytes, signature_of(&legacy), pem.as_bytes());
+    let entry = |time| with_annotation(&legacy, log.annotation(&body, time));
+    let signers = || logged(&log, vec![exact(IDENTITY, ISSUER)]);
+    let found = verify(signers(), &[entry(time)]).unwrap();
+    assert_eq!(found[0].signed_at.unwrap().0, time);
+    // Two days later the certificate was over.
+    let found = clause(verify(signers(), &[entry(time + 2 * 86_400)]));
+    assert!(
+        found.ends_with("its certificate was not valid when it was signed")
+            || found.ends_with("its certificate is not by a trusted authority")
+            || found.ends_with("its transparency log entry is from a time that cannot be"),
+        "{found}"
+    );
+    let found = clause(verify(
+        logged(&Log::new(), vec![exact(IDENTITY, ISSUER)]),
+        &[entry(time)],
+    ));
+    assert!(
+        found.ends_with("its transparency log entry has a promise that its log did not sign"),
+        "{found}"
+    );
+    let swapped = hashed(b"another payload", signature_of(&legacy), pem.as_bytes());
+    let artefact = with_annotation(&legacy, log.annotation(&swapped, time));
+    let found = clause(verify(signers(), &[artefact]));
+    assert!(found.contains("is about another"), "{found}");
+}
+
+#[test]
+fn legacy_attestations_need_their_own_entries() {
+    let log = Log::new();
+    let attestation = case("attested-legacy").remove(0);
+    let envelope: Value = serde_json::from_slice(&attestation.bytes).unwrap();
+    let payload = unb64(envelope["payload"].as_str().unwrap());
+    let signature = envelope["signatures"][0]["sig"].as_str().unwrap();
+    let statements = |artefact: &Artefact| {
+        let mut refused = Refused::default();
+        let set = SignerSet::compile(&p256(&log)).unwrap();
+        let found = set.statements(&app(), &[artefact], now(), &mut refused);
+        (found, refused.clause())
+    };
+    for body in [
+        dsse(&payload, signature, &pem()),
+        intoto(&payload, signature, &pem()),
+    ] {
+        let artefact = with_annotation(&attestation, log.annotation(&body, TIME));
+        let (found, _) = statements(&artefact);
+        assert_eq!(found[0].verified.signed_at.unwrap().0, TIME);
+    }
+    let (found, refused) = statements(&attestation);
+    assert!(found.is_empty());
+    assert!(refused.ends_with("its transparency log entry is missing"));
+    let other = dsse(b"{}", signature, &pem());
+    let artefact = with_annotation(&attestation, log.annotation(&other, TIME));
+    assert!(
+        statements(&artefact)
+            .1
+            .ends_with("is about another signature")
+    );
+}
