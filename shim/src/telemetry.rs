@@ -15,9 +15,9 @@ use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use tracing::subscriber::{SetGlobalDefaultError, set_global_default};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 pub use audit::{AuditLine, Verdict};
 pub use metrics::Metrics;
@@ -28,6 +28,10 @@ use crate::config::LogFormat;
 
 /// The environment variable with the log filter, such as `info` or `portcullis::policy=debug`.
 pub const FILTER_VARIABLE: &str = "PORTCULLIS_LOG";
+
+/// What is logged unless that says otherwise. Libraries are silent: some put what they parsed into their messages, and that
+/// may be bytes from anywhere (docs/rules.md rule 13). For the same reason messages of the `log` crate are not taken in.
+const DEFAULT_FILTER: &str = "portcullis=info,audit=info";
 
 /// Starts logging to standard error. `None` for the form: human on a terminal, else JSON. Keep the guard until the end:
 /// dropping it writes what is queued, for at most one second.
@@ -42,28 +46,28 @@ pub fn init(form: Option<LogFormat>) -> Result<LogGuard, InitError> {
         LogFormat::Json
     });
     let (queue, guard) = writer::start(std::io::stderr)?;
-    let filter = EnvFilter::builder()
-        .with_env_var(FILTER_VARIABLE)
-        .with_default_directive(tracing::Level::INFO.into())
-        .from_env_lossy();
+    let filter = match std::env::var(FILTER_VARIABLE) {
+        Ok(text) if !text.is_empty() => EnvFilter::new(text),
+        _ => EnvFilter::new(DEFAULT_FILTER),
+    };
     let registry = tracing_subscriber::registry().with(filter);
     match form {
-        LogFormat::Human => registry
-            .with(
+        LogFormat::Human => set_global_default(
+            registry.with(
                 tracing_subscriber::fmt::layer()
                     .with_ansi(terminal && std::env::var_os("NO_COLOR").is_none())
                     .event_format(format::WithAudit::human())
                     .with_writer(queue),
-            )
-            .try_init()?,
-        LogFormat::Json => registry
-            .with(
+            ),
+        )?,
+        LogFormat::Json => set_global_default(
+            registry.with(
                 tracing_subscriber::fmt::layer()
                     .json()
                     .event_format(format::WithAudit::json())
                     .with_writer(queue),
-            )
-            .try_init()?,
+            ),
+        )?,
     }
     Ok(guard)
 }
@@ -76,7 +80,7 @@ pub enum InitError {
     Thread(#[from] std::io::Error),
     /// Logging was started before.
     #[error("logging is set up already: {0}")]
-    Twice(#[from] TryInitError),
+    Twice(#[from] SetGlobalDefaultError),
 }
 
 /// A counter shared with whoever counts.

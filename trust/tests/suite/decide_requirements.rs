@@ -5,7 +5,7 @@ use std::time::Duration;
 use portcullis_policy::Digest;
 use portcullis_policy::model::{Requirement, TagRule};
 use portcullis_trust::notary::NotaryError;
-use portcullis_trust::{Decision, DenialReason, Evidence, Finding, OriginSource, Timestamp};
+use portcullis_trust::{Decision, DenialReason, Evidence, OriginSource, Timestamp};
 
 use crate::common::policy::{
     alice, any, collection_of, compile, decide, decide_at, deny, gathered, notary, origin, pulled,

@@ -27,6 +27,7 @@ fn found(repository: &str, digest: Digest, names: &[&str]) -> Evidence {
         repository: repository.to_owned(),
         subject: digest,
         artefacts: names.iter().map(|name| artefact(signature(name))).collect(),
+        earlier: Vec::new(),
         truncated: false,
         gathered_at: now(),
     };
@@ -90,7 +91,7 @@ fn what_is_missing_is_told_with_the_rule_and_what_to_do() {
     assert_eq!(
         denied(&decision),
         (
-            DenialReason::LackOfEvidence,
+            DenialReason::Unsigned,
             format!(
                 "namespace shop may not use {APP}:v1.0: a simple signature required by rule \
                  \"registry.example.com/shop/*\" (apps.yaml:1:1, ImagePolicy/apps) is missing: 1 was found and does not \
@@ -202,7 +203,7 @@ fn another_branch_does_not_bind_the_tag_for_simple() {
         ..Evidence::default()
     };
     let lacking = decide(&policy, &image, &digest, &pulled);
-    assert_eq!(denied(&lacking).0, DenialReason::LackOfEvidence);
+    assert_eq!(denied(&lacking).0, DenialReason::Unsigned);
     assert!(
         denied(&lacking)
             .1

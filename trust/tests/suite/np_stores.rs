@@ -132,7 +132,11 @@ fn only_a_trusted_signer_names_whom_to_ask() {
     let asked =
         |policy, digest: &Digest| verifier(policy).revocation_wants(digest, &[&good, &good]);
     for policy in ["any", "permissive", "audit", "log-revocation"] {
-        assert_eq!(asked(policy, &digest()), [want.clone()], "{policy}");
+        assert_eq!(
+            asked(policy, &digest()),
+            std::slice::from_ref(&want),
+            "{policy}"
+        );
     }
     // Not in a trust store, not a trusted identity, another image, no question at all.
     for policy in [
