@@ -20,6 +20,9 @@ pub fn run(bytes: &[u8]) {
         && let Ok(pinned) = wire::replace(bytes, path::PULL_IMAGE, b"pinned")
     {
         let request = PullImageRequest::read(&pinned).expect("a spliced request is strict");
-        assert_eq!(request.image.map(|image| image.image).as_deref(), Some("pinned"));
+        assert_eq!(
+            request.image.map(|image| image.image).as_deref(),
+            Some("pinned")
+        );
     }
 }
