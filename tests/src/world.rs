@@ -9,13 +9,13 @@ use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use crate::daemon::run;
 use crate::liar::Tls;
 
 /// Longest request to the proxy that is read.
-const MAX_REQUEST: u64 = 16 << 10;
+const MAX_REQUEST: usize = 16 << 10;
 
 /// The names, each a server of its own, and nothing else: no other host answers.
 #[derive(Debug)]
@@ -102,9 +102,12 @@ fn openssl(dir: &Path, arguments: &str) -> Result<()> {
 /// `CONNECT name:443`, and then bytes both ways.
 fn tunnel(mut client: TcpStream, ports: &BTreeMap<String, u16>) -> Result<()> {
     let mut head = Vec::new();
-    let mut bytes = client.try_clone()?.take(MAX_REQUEST).bytes();
+    // Byte for byte: what comes behind the head is for the server.
     while !head.ends_with(b"\r\n\r\n") {
-        head.push(bytes.next().context("half a request")??);
+        ensure!(head.len() < MAX_REQUEST, "a request without end");
+        let mut byte = [0];
+        client.read_exact(&mut byte)?;
+        head.extend(byte);
     }
     let head = String::from_utf8_lossy(&head).into_owned();
     let mut words = head.split_whitespace();
@@ -112,10 +115,7 @@ fn tunnel(mut client: TcpStream, ports: &BTreeMap<String, u16>) -> Result<()> {
         client.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n")?;
         bail!("not CONNECT: {head}");
     };
-    let Some(port) = target
-        .strip_suffix(":443")
-        .and_then(|name| ports.get(name))
-    else {
+    let Some(port) = target.strip_suffix(":443").and_then(|name| ports.get(name)) else {
         client.write_all(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n")?;
         bail!("nobody is {target}");
     };

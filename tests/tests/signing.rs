@@ -37,7 +37,8 @@ struct Case {
     policy: String,
 }
 
-/// What stands under each heading that has commands and a policy; and the commands for all of them.
+/// What stands under each heading that has commands and a policy; and the commands for all of them. A block `sh instead` is
+/// another way to do what the last line of the case before does.
 fn cases() -> (String, Vec<Case>) {
     let (mut first, mut cases) = (String::new(), Vec::new());
     let mut case = Case::default();
@@ -57,9 +58,25 @@ fn cases() -> (String, Vec<Case>) {
         match fence {
             "sh first" => first = body,
             "sh" => case.commands.push_str(&body),
+            "sh instead" => {
+                if let Some(Case {
+                    commands, policy, ..
+                }) = cases.last()
+                {
+                    let (before, _) = commands.trim_end().rsplit_once('\n').unwrap_or_default();
+                    cases.push(Case {
+                        title: case.title.clone(),
+                        commands: format!("{before}\n{body}"),
+                        policy: policy.clone(),
+                    });
+                }
+            }
             "yaml" if !case.commands.is_empty() => {
-                case.policy = body;
-                cases.push(std::mem::take(&mut case));
+                cases.push(Case {
+                    title: case.title.clone(),
+                    commands: std::mem::take(&mut case.commands),
+                    policy: body,
+                });
             }
             _ => {}
         }
@@ -79,10 +96,7 @@ impl Desk {
     async fn open() -> Result<Self> {
         let scratch = Scratch::new()?;
         let home = scratch.dir("home")?;
-        let mut world = World::make(
-            &scratch.dir("world")?,
-            &NAMES,
-        )?;
+        let mut world = World::make(&scratch.dir("world")?, &NAMES)?;
         let registry = Registry::start(&scratch.dir("registry")?)?;
         for tag in ["1", "2"] {
             let image: Image = Recipe::new(tag).build()?;
@@ -120,7 +134,10 @@ impl Desk {
         let tools = signers::Cosign::find().unwrap_or_default();
         let tools = tools.parent().map(Path::display);
         let path = std::env::var("PATH").unwrap_or_default();
-        command.env("PATH", tools.map_or(path.clone(), |tools| format!("{tools}:{path}")));
+        command.env(
+            "PATH",
+            tools.map_or(path.clone(), |tools| format!("{tools}:{path}")),
+        );
         command.env("HOME", &self.home).current_dir(&self.home);
         for name in ["XDG_CONFIG_HOME", "XDG_CACHE_HOME", "GNUPGHOME"] {
             command.env_remove(name);
@@ -203,7 +220,7 @@ async fn the_commands_sign_what_the_policy_beside_them_accepts() -> Result<()> {
         }
     }
     let (first, cases) = cases();
-    ensure!(cases.len() >= 6, "found {cases:#?}");
+    ensure!(cases.len() >= 9, "found {cases:#?}");
     for case in cases {
         try_out(&first, &case)
             .await
