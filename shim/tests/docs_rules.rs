@@ -95,6 +95,38 @@ fn every_limit_in_the_table_is_the_one_in_the_code() {
 }
 
 #[test]
+fn every_table_of_the_store_is_described_with_its_size() {
+    let architecture = include_str!("../../docs/architecture.md");
+    let source = include_str!("../src/store/table.rs");
+    let mut found = 0;
+    for name in source
+        .split("=> \"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+    {
+        let described = architecture
+            .lines()
+            .any(|row| row.starts_with("| `") && row.contains(&format!("`{name}`")));
+        assert!(described, "{name}");
+        let size = source
+            .split(&format!("            {name}: "))
+            .nth(1)
+            .and_then(|rest| rest.split(',').next());
+        if let Some(size) = size {
+            let size = value(size).to_string();
+            assert!(
+                architecture
+                    .lines()
+                    .any(|row| row.contains(&format!("`{name}`")) && row.contains(&size)),
+                "{name}: {size}"
+            );
+        }
+        found += 1;
+    }
+    assert!(found >= 12, "found {found}");
+}
+
+#[test]
 fn every_rule_that_code_cites_is_listed() {
     let mut found = 0;
     for cited in sources().split("docs/rules.md rule ").skip(1) {
