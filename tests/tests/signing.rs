@@ -155,7 +155,8 @@ impl Desk {
         run(self.command(Path::new("/bin/sh")).args(["-euc", script]))
     }
 
-    fn check(&self, image: &str) -> Result<Output> {
+    /// `portcullis` with this arguments, and a policy directory in the home.
+    fn portcullis(&self, arguments: &[&str]) -> Result<Output> {
         let config = self.scratch.path().join("config.yaml");
         fs::write(
             &config,
@@ -167,8 +168,12 @@ impl Desk {
             ),
         )?;
         let mut command = self.command(&binary()?);
-        command.args(["check", "--local", "-n", "shop", "--config"]);
-        Ok(command.arg(config).arg(image).output()?)
+        command.args(arguments).arg("--config").arg(config);
+        Ok(command.output()?)
+    }
+
+    fn check(&self, image: &str) -> Result<Output> {
+        self.portcullis(&["check", "--local", "-n", "shop", image])
     }
 }
 
@@ -208,6 +213,79 @@ async fn try_out(first: &str, case: &Case) -> Result<()> {
     let unsigned = desk.check(UNSIGNED)?;
     println!("{}", said(&unsigned));
     ensure!(unsigned.status.code() == Some(1), "{}", said(&unsigned));
+    Ok(())
+}
+
+/// A screenful, without what differs from one run to the next: digests, ids of keys, times.
+fn still(screen: &str) -> String {
+    let words = screen.split_inclusive([' ', '\n', '(', ')']).map(|word| {
+        let bare = word.trim_end_matches([' ', '\n', '(', ')']);
+        let end = word.strip_prefix(bare).unwrap_or_default();
+        let hex = bare.strip_prefix("sha256:").unwrap_or(bare);
+        let hex = hex.len() >= 16 && hex.bytes().all(|b| b.is_ascii_hexdigit());
+        let time = bare.starts_with("20") && bare.contains('T') && bare.ends_with('Z');
+        if hex || time {
+            format!("#{end}")
+        } else {
+            word.to_owned()
+        }
+    });
+    words.collect()
+}
+
+/// What documents show behind a prompt with this command.
+fn screens(command: &str) -> Vec<String> {
+    [DOCS, include_str!("../../docs/cli.md")]
+        .iter()
+        .flat_map(|document| document.split("```text\n$ portcullis ").skip(1))
+        .filter_map(|rest| rest.split("\n```").next())
+        .filter_map(|shown| shown.strip_prefix(command)?.strip_prefix('\n'))
+        .map(|shown| still(shown.trim_end()))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_documents_show_is_what_is_printed() -> Result<()> {
+    let test = "signing::what_the_documents_show_is_what_is_printed";
+    if skip::signer(test, signers::Cosign::find()).is_none() {
+        return Ok(());
+    }
+    let (first, cases) = cases();
+    let case = cases.first().context("no case")?;
+    let desk = Desk::open().await?;
+    desk.shell(&format!("{first}{}", case.commands))?;
+    fs::write(desk.home.join("policy.d/apps.yaml"), &case.policy)?;
+    fs::write(
+        desk.home.join("cases.yaml"),
+        format!(
+            "evidence: [\"evidence/*.json\"]\ncases:\n- {{name: what we sign runs, namespace: shop, image: {SIGNED}, expect: allow}}\n\
+             - {{name: nothing else runs, namespace: shop, image: {UNSIGNED}, expect: allow}}\n"
+        ),
+    )?;
+    for (command, shown) in [
+        (format!("check -n shop {SIGNED}"), 2),
+        (format!("check -n shop {UNSIGNED}"), 1),
+        ("policy lint policy.d".to_owned(), 1),
+        (
+            format!("check -n shop --record evidence {SIGNED} {UNSIGNED}"),
+            0,
+        ),
+        ("policy test cases.yaml --policy policy.d".to_owned(), 1),
+    ] {
+        let typed = command.replace("check", "check --local");
+        let output = desk.portcullis(&typed.split(' ').collect::<Vec<_>>())?;
+        let printed = String::from_utf8(output.stdout.clone())?;
+        println!("$ portcullis {command}\n{printed}");
+        let screens = screens(&command);
+        ensure!(screens.len() == shown, "{command}: {screens:#?}");
+        for screen in screens {
+            ensure!(
+                screen == still(printed.trim_end()),
+                "{screen}\n{}",
+                said(&output)
+            );
+        }
+    }
     Ok(())
 }
 
