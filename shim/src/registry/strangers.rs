@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use tokio::time::Instant;
 
-use super::error::{RemoteError, cause};
+use super::error::RemoteError;
 use super::fetch::redirect;
 use super::proxy::ProxyConfig;
 use super::reach::Reach;
@@ -20,7 +20,6 @@ const MAX_REDIRECTS: usize = 3;
 #[derive(Debug)]
 pub(crate) struct Strangers {
     transport: Transport,
-    reach: Reach,
 }
 
 /// What is asked.
@@ -41,7 +40,6 @@ impl Strangers {
     pub(crate) fn new(proxies: ProxyConfig, reach: Reach) -> Self {
         Self {
             transport: Transport::reaching(proxies, reach),
-            reach,
         }
     }
 
@@ -80,12 +78,6 @@ impl Strangers {
         ask: &Ask<'_>,
         url: &Url,
     ) -> Result<super::transport::Answer, RemoteError> {
-        if self.reach.excludes_host(&url.host) {
-            return Err(RemoteError::Unreachable {
-                host: url.authority.clone(),
-                cause: cause::LOCAL_ADDRESS,
-            });
-        }
         self.transport
             .exchange(Exchange {
                 method: ask.method.clone(),
