@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::containerd::{Generation, PAUSE};
 use crate::front::{Front, Weather};
 use crate::image::{Image, Recipe};
-use crate::kubelet::{Kubelet, Pod};
+use crate::kubelet::{Kubelet, Pod, PullPolicy, Reason};
 use crate::node::{HOST, Node, tagged};
 use crate::notary::Notary;
 use crate::policy::{Demand, NotaryServer};
@@ -160,6 +160,35 @@ impl Gated {
     /// A kubelet that talks to the gate.
     pub async fn kubelet(&self) -> Result<Kubelet> {
         self.node.containerd.kubelet_at(&self.shim.socket()).await
+    }
+
+    /// Runs a pod of namespace shop that pulls always, and gives the first line that its container says.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub async fn runs(&self, reference: &str) -> Result<String> {
+        let mut kubelet = self.kubelet().await?;
+        let pod = Pod::new("shop", reference).pulled(PullPolicy::Always);
+        let running = kubelet.run_pod(&pod).await?;
+        kubelet.output(&running).await
+    }
+
+    /// Tries the same pod and gives the text of its refusal. Of two refusals of one reference the second may be the first
+    /// one, remembered: what has changed is asked for under another name of the image.
+    ///
+    /// # Errors
+    /// When it runs.
+    ///
+    /// # Panics
+    /// When it is refused for another reason than its signatures, or after containerd was asked to pull it.
+    pub async fn refuses(&self, reference: &str) -> Result<String> {
+        let before = self.tap.pulls()?.len();
+        let pod = Pod::new("shop", reference).pulled(PullPolicy::Always);
+        let error = self.kubelet().await?.run_pod(&pod).await.err();
+        let error = error.with_context(|| format!("{reference} ran"))?;
+        assert_eq!(error.reason, Reason::SignatureValidationFailed, "{error}");
+        assert_eq!(self.tap.pulls()?.len(), before, "containerd pulled");
+        Ok(error.message)
     }
 
     /// Cuts the gate and containerd off from registry and notary.
