@@ -14,6 +14,8 @@ use crate::daemon::run;
 pub enum Profile<'a> {
     /// An authority.
     Authority,
+    /// An authority for signing code alone, as Fulcio's.
+    Intermediate,
     /// Signing code.
     Code,
     /// Signing code; whether it was revoked stands at this URL.
@@ -34,7 +36,7 @@ impl Profile<'_> {
         let leaf = "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n\
                     authorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n";
         let mut text = match self {
-            Self::Authority => {
+            Self::Authority | Self::Intermediate => {
                 "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n\
                                 subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
             }
@@ -43,7 +45,7 @@ impl Profile<'_> {
         .to_owned();
         match self {
             Self::Authority => {}
-            Self::Code => text.push_str("extendedKeyUsage=codeSigning\n"),
+            Self::Code | Self::Intermediate => text.push_str("extendedKeyUsage=codeSigning\n"),
             Self::CodeWithCrl(url) => {
                 let _ = write!(
                     text,

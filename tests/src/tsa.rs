@@ -54,6 +54,11 @@ impl Tsa {
         format!("http://127.0.0.1:{}/", self.front.port())
     }
 
+    /// How often it was asked.
+    pub fn asked(&self) -> usize {
+        self.front.asked().len()
+    }
+
     /// Its certificate and its root's, PEM.
     pub fn chain(&self) -> PathBuf {
         self.pki.file("stamp", "chain")
