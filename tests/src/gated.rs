@@ -16,6 +16,9 @@ use crate::registry::map_host;
 use crate::shim::{Settings, Shim};
 use crate::tap::Tap;
 
+/// The directory of registry hosts that the gate reads.
+const CERTS: &str = "shim-certs.d";
+
 /// The signer that policies of the tests believe.
 pub const SIGNER: &str = "alice";
 
@@ -58,7 +61,7 @@ impl Gated {
         let registry_front = Front::start(node.registry.port())?;
         let notary_front = Front::start(notary.port())?;
         let tap = Tap::start(&node.dir().join("tap.sock"), &node.containerd.socket())?;
-        let certs_dir = node.subdir("shim-certs.d")?;
+        let certs_dir = node.subdir(CERTS)?;
         map_host(&certs_dir, HOST, registry_front.port())?;
         // The gate takes the registry hosts from where containerd's configuration says; its copy leads through the front.
         let containerd_config = node.dir().join("shim-containerd.toml");
@@ -234,6 +237,11 @@ impl Gated {
             "containerd was asked to pull {unpinned:?}"
         );
         Ok(())
+    }
+
+    /// The directory of registry hosts that the gate reads; containerd has its own.
+    pub fn certs_dir(&self) -> PathBuf {
+        self.node.dir().join(CERTS)
     }
 
     /// The shim's policy directory.
