@@ -139,6 +139,7 @@ impl Pki {
     /// The list of what `issuer` revoked, DER: these, for 30 days.
     pub fn crl(&self, issuer: &str, revoked: &[&str]) -> Result<Vec<u8>> {
         let database = format!("{issuer}.db");
+        // `openssl ca` refuses to revoke twice: each list is made from nothing.
         fs::write(self.dir.join(&database), "")?;
         let config = format!("{issuer}.cnf");
         fs::write(
@@ -160,5 +161,14 @@ impl Pki {
         self.openssl(&["ca", "-config", &config, "-gencrl", "-out", &pem])?;
         self.openssl(&["crl", "-in", &pem, "-outform", "DER", "-out", &der])?;
         Ok(fs::read(self.dir.join(der))?)
+    }
+
+    /// When a list was made, as openssl prints it.
+    pub fn made(&self, crl: &[u8]) -> Result<String> {
+        let file = self.dir.join("looked-at.crl");
+        fs::write(&file, crl)?;
+        let mut command = Command::new("openssl");
+        command.args(["crl", "-inform", "DER", "-noout", "-lastupdate", "-in"]);
+        run(command.arg(&file))
     }
 }

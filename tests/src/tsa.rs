@@ -24,10 +24,11 @@ impl Tsa {
         let pki = Pki::new(dir);
         pki.root("stamp-root")?;
         pki.issue("stamp", "stamp-root", Profile::Timestamps, 2000)?;
+        // No accuracy: a stamp that may be a second early would be too early for a certificate of the same second.
         fs::write(
             dir.join("tsa.cnf"),
             "[tsa]\ndefault_tsa=t\n[t]\nserial=serial\nsigner_cert=stamp.crt\ncerts=stamp-root.crt\nsigner_key=stamp.key\n\
-             signer_digest=sha256\ndefault_policy=1.3.6.1.4.1.99999.1\ndigests=sha256,sha384,sha512\naccuracy=secs:1\n\
+             signer_digest=sha256\ndefault_policy=1.3.6.1.4.1.99999.1\ndigests=sha256,sha384,sha512\n\
              ordering=no\ntsa_name=no\ness_cert_id_chain=no\ness_cert_id_alg=sha256\n",
         )?;
         let front = Liar::start(0, None)?;
