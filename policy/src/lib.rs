@@ -5,6 +5,7 @@
 //! bytes here and are parsed by `portcullis-trust`.
 
 pub mod bootstrap;
+pub mod convert;
 pub mod digest;
 mod fields;
 mod glob;

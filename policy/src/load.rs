@@ -34,6 +34,7 @@ use crate::report::Report;
 use crate::span::{Diagnostic, Span};
 use crate::yaml::{self, Node};
 
+pub(crate) use duration::text as duration_text;
 pub use lint::lint;
 pub(crate) use metadata::is_label as is_namespace;
 

@@ -122,6 +122,51 @@ fn without_a_default_of_the_transport_the_documents_applies() {
 }
 
 #[test]
+fn a_default_that_accepts_everything_is_warned_about_where_it_applies() {
+    let with = |default: &str, docker: &str| {
+        let policy =
+            format!(r#"{{"default": {default}, "transports": {{"docker": {{{docker}}}}}}}"#);
+        texts(&loads(&[("containers/policy.json", &policy)]).warnings)
+    };
+    let docker = |requirements: &str| format!("\"\": {requirements}");
+    assert!(with(ACCEPT, "")[0].contains("allows every image"));
+    assert!(with(REJECT, &docker(ACCEPT))[0].contains("allows every image"));
+    assert!(with(ACCEPT, &docker(REJECT)).is_empty());
+    assert!(with(REJECT, "").is_empty());
+}
+
+#[test]
+fn a_rule_holds_the_stores_of_its_own_images_and_no_others() {
+    let policy = r#"{"default": [{"type": "reject"}], "transports": {"docker": {"r.example.com/a": [{"type": "signedBy", "keyType": "GPGKeys", "keyData": "UEdQ"}]}}}"#;
+    let stores = "docker:\n".to_owned()
+        + &[
+            "'*.example.com'",
+            "r.example.com",
+            "r.example.com/a/b:1",
+            "r.example.com/ab",
+            "s.example.com",
+        ]
+        .map(|scope| format!("  {scope}: {{lookaside: \"https://x.example.com\"}}\n"))
+        .concat();
+    let loaded = loads(&[
+        ("containers/policy.json", policy),
+        ("containers/registries.d/a.yaml", &stores),
+    ]);
+    let rule = governing(&loaded.set, None, "r.example.com/a")[0];
+    let Requirement::Simple(simple) = &rule.requirement else {
+        panic!();
+    };
+    let SignatureStore::RegistriesD(stores) = &simple.store else {
+        panic!();
+    };
+    let scopes: Vec<&str> = stores.docker.keys().map(String::as_str).collect();
+    assert_eq!(
+        scopes,
+        ["*.example.com", "r.example.com", "r.example.com/a/b:1"]
+    );
+}
+
+#[test]
 fn what_is_misspelt_missing_or_given_twice_refuses_the_file_with_its_place() {
     for (text, expected) in [
         (r#"{"transports": {}}"#.to_owned(), "`default` is missing"),
@@ -185,17 +230,15 @@ fn what_is_misspelt_missing_or_given_twice_refuses_the_file_with_its_place() {
 
 #[test]
 fn a_configmap_spells_the_folders_with_underscores() {
-    let policy = format!(
-        r#"{{"default": [{{"type": "signedBy", "keyType": "GPGKeys", "keyPath": "/etc/pki/shop.pub"}}]}}"#
-    );
+    let policy = r#"{"default": [{"type": "signedBy", "keyType": "GPGKeys", "keyPath": "/etc/pki/shop.pub"}]}"#;
     let stores = "default-docker: {lookaside: \"https://sig.example.com/\"}\n";
     let folders = loads(&[
-        ("containers/policy.json", &policy),
+        ("containers/policy.json", policy),
         ("containers/registries.d/default.yaml", stores),
         ("keys/shop.pub", "PGP"),
     ]);
     let flat = loads(&[
-        ("containers__policy.json", &policy),
+        ("containers__policy.json", policy),
         ("containers__registries.d__default.yaml", stores),
         ("keys__shop.pub", "PGP"),
     ]);
@@ -208,8 +251,8 @@ fn a_configmap_spells_the_folders_with_underscores() {
     assert_eq!(blank(folders), blank(flat));
     refuses(
         &[
-            ("containers/policy.json", &policy),
-            ("containers__policy.json", &policy),
+            ("containers/policy.json", policy),
+            ("containers__policy.json", policy),
             ("keys/shop.pub", "PGP"),
         ],
         "is the same file as",

@@ -1,11 +1,13 @@
-//! The order of files and documents never decides anything.
+//! Properties of the loader: the order of files and documents never decides anything, and no text makes it panic.
 
 mod common;
 
 use common::*;
-use portcullis_policy::load::{LoadOptions, SourceFile, load};
+use portcullis_policy::load::{LoadOptions, SourceFile, lint, load};
 use portcullis_policy::model::PolicySet;
 use proptest::prelude::*;
+
+const DOCS: &str = include_str!("../../docs/policy.md");
 
 fn load_set(files: &[SourceFile]) -> Option<PolicySet> {
     load(files, &LoadOptions::default())
@@ -104,5 +106,20 @@ proptest! {
     #[test]
     fn no_text_makes_the_loader_panic(text in "(apiVersion: portcullis.dev/v1\nkind: ImagePolicy\n)?[a-z:\\-\\[\\]{}&*!<|>'\" \n]{0,80}") {
         let _ = load(&[file("p.yaml", &text)], &LoadOptions::default());
+    }
+
+    #[test]
+    fn no_damage_to_an_example_makes_the_loader_panic(
+        which in any::<prop::sample::Index>(), cut in any::<prop::sample::Index>(), length in 0..40_usize,
+        put in "[a-z:\\-\\[\\]{}&*!<|>'\" \n]{0,6}|null|'x'|\\[\\]|\\{\\}|12|-----BEGIN |[.]/|\u{fffd}",
+    ) {
+        let examples: Vec<&str> = DOCS.split("```").filter_map(|block| block.strip_prefix("yaml\n")).collect();
+        let example: Vec<char> = which.get(&examples).chars().collect();
+        let at = cut.index(example.len());
+        let behind = example.iter().skip(at.saturating_add(length));
+        let damaged: String = example.iter().take(at).copied().chain(put.chars()).chain(behind.copied()).collect();
+        let files = [file("p.yaml", &damaged), file("keys/release.pub", "K"), file("keys/acme-root.pem", "C")];
+        let _ = load(&files, &LoadOptions::default());
+        let _ = lint(&files, &LoadOptions::default());
     }
 }

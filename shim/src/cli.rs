@@ -13,6 +13,7 @@ mod lint;
 mod local;
 mod parts;
 mod policy;
+mod policy_convert;
 mod policy_test;
 mod serve;
 mod status;

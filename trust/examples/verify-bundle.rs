@@ -113,11 +113,13 @@ fn run(arguments: &Arguments) -> Result<String> {
     let bundle = fs::read(file).with_context(|| format!("reading {file}"))?;
     let subject = arguments.subject.as_ref().context("no file or digest")?;
     let content;
-    let subject = if let Ok(digest) = subject.parse::<Digest>() {
-        Subject::Digest(digest)
-    } else {
-        content = fs::read(Path::new(subject)).with_context(|| format!("reading {subject}"))?;
-        Subject::Bytes(&content)
+    let subject = match subject.parse::<Digest>() {
+        // A file may have the name of a digest.
+        Ok(digest) if !Path::new(subject).exists() => Subject::Digest(digest),
+        _ => {
+            content = fs::read(subject).with_context(|| format!("reading {subject}"))?;
+            Subject::Bytes(&content)
+        }
     };
     let now = Timestamp::from_system(SystemTime::now());
     let verified = verify_artifact(&signers, &bundle, subject, now)

@@ -17,6 +17,7 @@ mod log;
 mod matching;
 mod reason;
 mod root;
+mod shape;
 mod signers;
 mod statement;
 mod when;

@@ -63,17 +63,19 @@ pub(super) fn requirement(
     fits.then_some(Requirement::Attestation(found))
 }
 
-/// A source repository. Builders spell one in several ways, and it is compared in the plainest of them.
+/// A source repository. Builders spell one in several ways, and it is compared in the plainest of them: another spelling
+/// would never match.
 fn repository(field: &Field<'_>, cx: &mut Context<'_>) -> Option<TextMatch> {
     let found = text::text_match(field, cx)?;
     let (TextMatch::Exact(text) | TextMatch::Glob(text) | TextMatch::Regex(text)) = &found;
     let behind = [".git", "/"].iter().any(|end| text.ends_with(end));
     if behind || text.starts_with("git+") {
-        cx.report.warning(
+        cx.report.error(
             field.span(),
             "a source is compared without `git+` before it and `.git` or `/` behind it, as `https://git.example.com/shop/app`; \
              leave them out",
         );
+        return None;
     }
     Some(found)
 }

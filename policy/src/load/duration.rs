@@ -1,5 +1,6 @@
 //! Lengths of time as people write them: `720h`, `30d`, `1d12h`.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 /// Longest accepted: ten years.
@@ -25,6 +26,23 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
     (rest.is_empty() && (1..=MAX_SECONDS).contains(&total)).then(|| Duration::from_secs(total))
 }
 
+/// `duration` as [`parse`] reads it; parts of a second are left out.
+pub(crate) fn text(duration: Duration) -> String {
+    let mut rest = duration.as_secs();
+    let mut out = String::new();
+    for (unit, seconds) in UNITS {
+        let (Some(number), Some(behind)) = (rest.checked_div(seconds), rest.checked_rem(seconds))
+        else {
+            continue;
+        };
+        if number > 0 {
+            write!(out, "{number}{unit}").ok();
+        }
+        rest = behind;
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,6 +53,8 @@ mod tests {
         assert_eq!(seconds("720h"), Some(2_592_000));
         assert_eq!(seconds("30d"), Some(2_592_000));
         assert_eq!(seconds("1d12h30m5s"), Some(131_405));
+        assert_eq!(text(Duration::from_secs(131_405)), "1d12h30m5s");
+        assert_eq!(text(Duration::from_hours(720)), "30d");
         for bad in [
             "",
             "0s",

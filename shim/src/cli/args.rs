@@ -176,6 +176,18 @@ pub(super) enum PolicyCommand {
             portcullis policy test cases.yaml --policy ./policy.d"
     )]
     Test(TestArgs),
+    /// Write policy of any format as portcullis.dev/v1 (0 nothing differs, 1 look at what does, 2 could not)
+    #[command(
+        long_about = "Write policy files of any format that is read (Portieris, policy.json of containers, \
+            trustpolicy.json of notation) as portcullis.dev/v1. What cannot be said in it is refused by the new policy, \
+            never let through, and every image found that would be judged by other rules is named on standard error.\n\n\
+            A directory that holds policy.json is read as `containers/`, one that holds trustpolicy.json as `notation/`. \
+            Keys that a policy names by their path on a host are given as further paths.",
+        after_help = "Examples:\n  portcullis policy convert /etc/portcullis/policy.d > apps.yaml\n  \
+            portcullis policy convert /etc/containers /etc/pki/rpm-gpg/RPM-GPG-KEY-redhat-release\n  \
+            portcullis policy convert ~/.config/notation --out new-policy"
+    )]
+    Convert(ConvertArgs),
     /// Drop the last good set and take what the policy directory holds, even nothing (root)
     #[command(
         long_about = "Drop the last good policy set and take what the policy directory holds, even nothing: an empty \
@@ -200,6 +212,16 @@ pub(super) struct TestArgs {
     /// Files of cases
     #[arg(required = true, value_name = "CASES")]
     pub(super) cases: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConvertArgs {
+    /// Policy files and directories
+    #[arg(required = true, value_name = "PATH")]
+    pub(super) paths: Vec<PathBuf>,
+    /// Directory to write converted.yaml into; `-` is standard output [default: -]
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

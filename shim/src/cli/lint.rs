@@ -41,7 +41,7 @@ pub(super) struct Input {
 
 pub(super) fn run(global: &Global, args: &LintArgs) -> Result<Exit, CliError> {
     let config = global.config_unowned()?;
-    let input = gather(&args.paths, &config)?;
+    let input = gather(&args.paths, &config, Layout::Set)?;
     if input.files.is_empty() && input.bootstrap.is_none() {
         // A misspelt path in a pipeline must not pass for a sound policy.
         return Err(CliError::Other(
@@ -105,17 +105,31 @@ fn lint(loader: &SetLoader, input: &Input) -> LintReport {
     }
 }
 
+/// How paths are laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// As the policy directory of a node.
+    Set,
+    /// As that, or as the directories of other tools: one that holds policy.json is `containers/`, one with trustpolicy.json
+    /// `notation/`.
+    SetOrTool,
+}
+
 /// All paths as one set. Files are named relative to their directory, as documents name their keys.
-pub(super) fn gather(paths: &[PathBuf], config: &Config) -> Result<Input, CliError> {
+pub(super) fn gather(
+    paths: &[PathBuf],
+    config: &Config,
+    layout: Layout,
+) -> Result<Input, CliError> {
     let mut input = Input::default();
     for path in paths {
         let metadata = fs::metadata(path).map_err(|error| failed(path, &error.into()))?;
         if !metadata.is_dir() {
-            add_file(path, &name_of_file(path), &mut input)?;
+            add_file(path, &name_of_file(path, layout), &mut input)?;
         } else if same(path, &config.policy_dir) {
             add_policy_dir(path, &mut input)?;
         } else {
-            add_dir(path, &mut input)?;
+            add_dir(path, layout, &mut input)?;
         }
     }
     Ok(input)
@@ -136,9 +150,19 @@ fn add_policy_dir(path: &Path, input: &mut Input) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Reads a folder of a checkout.
-fn add_dir(path: &Path, input: &mut Input) -> Result<(), CliError> {
-    let files = files_unowned(path)
+/// Reads a folder of a checkout, or a folder of another tool.
+fn add_dir(path: &Path, layout: Layout, input: &mut Input) -> Result<(), CliError> {
+    let is_there = |name: &str| path.join(name).is_file();
+    let folder = if layout == Layout::Set {
+        ""
+    } else if is_there("policy.json") {
+        "containers"
+    } else if is_there("trustpolicy.json") || is_there("trustpolicy.oci.json") {
+        "notation"
+    } else {
+        ""
+    };
+    let files = files_unowned(path, folder)
         .map_err(|error| CliError::Other(format!("{}: {error}", error.path().display())))?;
     files
         .iter()
@@ -157,16 +181,23 @@ fn add_file(path: &Path, name: &str, input: &mut Input) -> Result<(), CliError> 
     Ok(())
 }
 
-/// What a single file is called in the set: those of other tools are known by their names.
-fn name_of_file(path: &Path) -> String {
+/// What a single file is called in the set. Those of other tools are known by their names, and what is no document is a key.
+fn name_of_file(path: &Path, layout: Layout) -> String {
     let name = path
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
+    let is_known = [
+        "yaml", "yml", "json", "pem", "pub", "crt", "cer", "asc", "gpg",
+    ]
+    .iter()
+    .any(|extension| path.extension().is_some_and(|found| found == *extension));
     match name.as_str() {
+        _ if layout == Layout::Set => name,
         "policy.json" => format!("containers/{name}"),
         "trustpolicy.json" | "trustpolicy.oci.json" => format!("notation/{name}"),
-        _ => name,
+        _ if is_known => name,
+        _ => format!("keys/{name}"),
     }
 }
 
@@ -277,7 +308,8 @@ mod tests {
         }
         fs::create_dir(dir.path().join("keys")).unwrap();
         fs::write(dir.path().join("keys/shop.pub"), "").unwrap();
-        let input = gather(&[dir.path().to_owned()], &Config::default()).unwrap_or_default();
+        let input =
+            gather(&[dir.path().to_owned()], &Config::default(), Layout::Set).unwrap_or_default();
         let names: Vec<_> = input.files.iter().map(|file| file.name.as_str()).collect();
         assert_eq!(names, ["a.json", "b.yaml", "keys/shop.pub"]);
         assert_eq!(
@@ -285,5 +317,37 @@ mod tests {
             dir.path().join("keys/shop.pub").display().to_string()
         );
         assert!(input.bootstrap.is_some());
+    }
+
+    #[test]
+    fn folders_and_keys_of_other_tools_are_known_by_what_they_hold() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [
+            "containers/policy.json",
+            "containers/registries.conf",
+            "containers/registries.d/default.yaml",
+            "notation/trustpolicy.json",
+            "notation/x509/ca/acme/root.pem",
+            "pki/RPM-GPG-KEY-release",
+        ] {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap_or(dir.path())).unwrap_or_default();
+            fs::write(path, "").unwrap_or_default();
+        }
+        let paths = ["containers", "notation", "pki/RPM-GPG-KEY-release"];
+        let paths = paths.map(|name| dir.path().join(name));
+        let input = gather(&paths, &Config::default(), Layout::SetOrTool).unwrap_or_default();
+        let names: Vec<_> = input.files.iter().map(|file| file.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "containers/policy.json",
+                "containers/registries.conf",
+                "containers/registries.d/default.yaml",
+                "notation/trustpolicy.json",
+                "notation/x509/ca/acme/root.pem",
+                "keys/RPM-GPG-KEY-release",
+            ]
+        );
     }
 }

@@ -2,13 +2,14 @@
 
 use super::args::{Global, PolicyArgs, PolicyCommand};
 use super::text::{Style, count};
-use super::{CliError, Exit, answer, ask, complain, lint, policy_test};
+use super::{CliError, Exit, answer, ask, complain, lint, policy_convert, policy_test};
 use crate::admin::{ClientError, Endpoint, ResetReport};
 
 pub(super) fn run(global: &Global, args: &PolicyArgs) -> Result<Exit, CliError> {
     match &args.command {
         PolicyCommand::Lint(args) => lint::run(global, args),
         PolicyCommand::Test(args) => policy_test::run(global, args),
+        PolicyCommand::Convert(args) => policy_convert::run(global, args),
         PolicyCommand::Reset => reset(global),
     }
 }

@@ -38,8 +38,8 @@ fn requirement(predicate_type: &str) -> AttestationRequirement {
     }
 }
 
-fn exact(text: &str) -> Option<TextMatch> {
-    Some(TextMatch::Exact(text.to_owned()))
+fn exact(text: &str) -> TextMatch {
+    TextMatch::Exact(text.to_owned())
 }
 
 fn digest() -> Digest {
@@ -114,7 +114,7 @@ fn slsa02() -> Value {
 fn demanding(predicate_type: &str) -> AttestationRequirement {
     AttestationRequirement {
         builder: Some(TextMatch::Glob("https://builder.example.com/*".to_owned())),
-        source: exact("https://git.example.com/shop/app"),
+        source: Some(exact("https://git.example.com/shop/app")),
         reference: Some(TextMatch::Regex("refs/(heads/main|tags/v.*)".to_owned())),
         ..requirement(predicate_type)
     }

@@ -165,7 +165,10 @@ impl NotationVerifier {
             return Err(NotationError::NotValid("at the time of the timestamp"));
         }
         let authority: Vec<&[u8]> = stamp.chain.iter().map(Vec::as_slice).collect();
-        settle("the timestamp authority", status(&authority, answers, None))?;
+        settle(
+            "the timestamp authority",
+            &status(&authority, answers, None),
+        )?;
         Ok(Some(stamp.range))
     }
 
@@ -188,8 +191,8 @@ fn expiry(signed: &Signed, now: Timestamp) -> Result<(), NotationError> {
     }
 }
 
-/// A revocation counts whenever it was made, unless a signing authority vouches for the time of signing: notation does not
-/// let a timestamp excuse a revoked certificate.
+/// A revocation counts whenever it was made, unless a signing authority vouches for the time of signing. A timestamp could
+/// excuse what was signed before (signature-specification.md, "Signing time"); the stricter reading is taken.
 fn unrevoked(signed: &Signed, answers: &[Arc<RevocationAnswer>]) -> Result<(), NotationError> {
     let signed_at = match signed.attributes.scheme {
         Scheme::SigningAuthority => Some(signed.attributes.signing_time),
@@ -197,14 +200,14 @@ fn unrevoked(signed: &Signed, answers: &[Arc<RevocationAnswer>]) -> Result<(), N
     };
     settle(
         "the signing chain",
-        status(&signed.chain.der(), answers, signed_at),
+        &status(&signed.chain.der(), answers, signed_at),
     )
 }
 
-fn settle(of: &'static str, status: RevocationStatus) -> Result<(), NotationError> {
+fn settle(of: &'static str, status: &RevocationStatus) -> Result<(), NotationError> {
     match status {
         RevocationStatus::Good => Ok(()),
-        RevocationStatus::Revoked { at } => Err(NotationError::Revoked { of, at }),
+        RevocationStatus::Revoked { at } => Err(NotationError::Revoked { of, at: *at }),
         RevocationStatus::Unknown { cause } => Err(NotationError::RevocationUnknown { of, cause }),
     }
 }

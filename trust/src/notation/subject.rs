@@ -165,3 +165,56 @@ fn decode(attribute: &AttributeTypeAndValue) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr as _;
+
+    use super::*;
+
+    fn of(text: &str) -> Result<Subject, &'static str> {
+        Subject::of(&Name::from_str(text).unwrap())
+    }
+
+    #[test]
+    fn parts_with_several_values_and_repeated_attributes_have_two_readings() {
+        of("CN=x,O=A,ST=WA,C=US").unwrap();
+        assert_eq!(
+            of("CN=x,O=A,ST=WA+C=US").unwrap_err(),
+            "it has a part with several values"
+        );
+        assert_eq!(
+            of("CN=x,OU=a,OU=b,O=A,ST=WA,C=US").unwrap_err(),
+            "it has an attribute twice"
+        );
+    }
+
+    #[test]
+    fn a_value_whose_characters_are_not_agreed_on_equals_nothing() {
+        use x509_cert::der::asn1::Any;
+        let value = |tag, bytes: &[u8]| {
+            decode(&AttributeTypeAndValue {
+                oid: ObjectIdentifier::new_unwrap("2.5.4.10"),
+                value: Any::new(tag, bytes).unwrap(),
+            })
+        };
+        assert_eq!(value(Tag::Utf8String, "é".as_bytes()).as_deref(), Some("é"));
+        assert_eq!(value(Tag::Utf8String, b"\xff"), None);
+        assert_eq!(value(Tag::PrintableString, b"A*").as_deref(), Some("A*"));
+        assert_eq!(value(Tag::PrintableString, b"\xe9"), None);
+        assert_eq!(value(Tag::BmpString, b"\0A\0B").as_deref(), Some("AB"));
+        assert_eq!(value(Tag::BmpString, b"\0A\0"), None);
+        assert_eq!(value(Tag::BmpString, b"\xd8\0"), None);
+        assert_eq!(value(Tag::TeletexString, b"A"), None);
+        assert_eq!(value(Tag::OctetString, b"A"), None);
+    }
+
+    #[test]
+    fn what_is_shown_cannot_be_taken_for_more_and_ends() {
+        let name = Name::from_str("CN=a\\,O\\=b\\0A,C=US").unwrap();
+        let shown = show(&name);
+        assert!(shown.contains("CN=a\\,O\\=b\\0A"), "{shown}");
+        let long = Name::from_str(&format!("CN={}", "x".repeat(5000))).unwrap();
+        assert_eq!(show(&long).chars().count(), MAX_SHOWN + 1);
+    }
+}

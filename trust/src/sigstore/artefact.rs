@@ -13,10 +13,11 @@ use portcullis_policy::model::Demand;
 use super::key::Hash;
 use super::legacy;
 use super::reason::Reason;
+use super::shape;
 use crate::evidence::{Artefact, ArtefactKind};
 
-/// Largest bundle or attestation, in bytes. Software bills of materials reach several MiB.
-pub(super) const MAX_BUNDLE: usize = 16 << 20;
+/// Largest bundle or attestation, in bytes.
+const MAX_BUNDLE: usize = 4 << 20;
 /// Largest simple-signing payload, in bytes.
 const MAX_PAYLOAD: usize = 64 << 10;
 /// Largest annotation, in bytes.
@@ -81,6 +82,7 @@ impl Signed {
     /// Reads a bundle, versions 0.1 to 0.3. `serde_json` bounds its depth.
     pub(super) fn bundle(bytes: &[u8]) -> Result<Self, Reason> {
         let text = text(bytes, MAX_BUNDLE)?;
+        shape::bundle(text)?;
         let bundle =
             Bundle::from_json(text).map_err(|_| Reason::Malformed("it is no Sigstore bundle"))?;
         Self::of(bundle, false)
@@ -104,7 +106,9 @@ impl Signed {
         annotations: &BTreeMap<String, String>,
         log: Demand,
     ) -> Result<Self, Reason> {
-        let envelope = serde_json::from_str(text(bytes, MAX_BUNDLE)?)
+        let text = text(bytes, MAX_BUNDLE)?;
+        shape::envelope(text)?;
+        let envelope = serde_json::from_str(text)
             .map_err(|_| Reason::Malformed("it is no DSSE envelope with one signature"))?;
         let content = SignatureContent::DsseEnvelope(envelope);
         Self::of(legacy::bundle(content, annotations, log)?, true)

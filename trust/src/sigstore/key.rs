@@ -260,7 +260,6 @@ impl PublicKey {
             let key = UnparsedPublicKey::new(*scheme, &self.bytes);
             match message {
                 Message::Bytes(bytes) => key.verify(bytes, signature).is_ok(),
-                Message::Sha256(_) if self.algorithm == Algorithm::Ed25519 => false,
                 Message::Sha256(_) => message
                     .digest(*hash)
                     .and_then(|known| {

@@ -25,8 +25,9 @@ pub(super) struct Root {
     pub(super) logs: Keyring,
     /// Timestamp authorities, whenever they are or were valid.
     pub(super) authorities: Vec<TsaAuthority>,
-    /// Whether there are certificate transparency logs to check against: loose parts have none.
-    pub(super) certificate_logs: bool,
+    /// Put together from loose parts, which have neither certificate logs nor timestamp authorities: what only those could
+    /// judge is left aside.
+    pub(super) loose: bool,
 }
 
 impl fmt::Debug for Root {
@@ -50,7 +51,7 @@ impl Root {
             }
             TrustedRootSource::Json(json) => std::str::from_utf8(&json.bytes)
                 .map_err(|_| "it is not UTF-8".to_owned())
-                .and_then(|text| Self::from_json(text, true))
+                .and_then(|text| Self::from_json(text, false))
                 .map(Arc::new)
                 .map_err(|why| {
                     let name = &json.name;
@@ -66,11 +67,11 @@ impl Root {
     /// Sigstore's public-good instance as the library ships it, parsed once.
     fn public_good() -> Result<Arc<Self>, String> {
         static ROOT: OnceLock<Result<Arc<Root>, String>> = OnceLock::new();
-        ROOT.get_or_init(|| Self::from_json(SIGSTORE_PRODUCTION_TRUSTED_ROOT, true).map(Arc::new))
+        ROOT.get_or_init(|| Self::from_json(SIGSTORE_PRODUCTION_TRUSTED_ROOT, false).map(Arc::new))
             .clone()
     }
 
-    fn from_json(json: &str, certificate_logs: bool) -> Result<Self, String> {
+    fn from_json(json: &str, loose: bool) -> Result<Self, String> {
         if json.len() > MAX_ROOT {
             return Err(format!("it has more than {MAX_ROOT} bytes"));
         }
@@ -99,7 +100,7 @@ impl Root {
             authorities: authorities.collect(),
             verifier,
             logs,
-            certificate_logs,
+            loose,
         })
     }
 
@@ -159,7 +160,7 @@ impl Root {
             "tlogs": logs.into_values().collect::<Vec<_>>(),
             "certificateAuthorities": authorities,
         });
-        Self::from_json(&json.to_string(), false)
+        Self::from_json(&json.to_string(), true)
             .map(Arc::new)
             .map_err(|why| {
                 vec![error(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use portcullis_policy::model::{Demand, SigstoreSigner, SigstoreSigners};
 use portcullis_policy::{Diagnostic, Severity, Span};
-use sigstore_types::{Artifact, Sha256Hash, SignatureContent};
+use sigstore_types::{Artifact, Sha256Hash};
 
 use super::artefact::{Content, Signed};
 use super::key::{Message, PublicKey};
@@ -206,10 +206,10 @@ impl SignerSet {
         artifact: &Artifact<'_>,
         now: Timestamp,
     ) -> Result<Hit, Reason> {
-        let artifact = match (&signed.content, &signed.bundle.content) {
+        let artifact = match &signed.content {
             // The library takes the payload of the legacy format for a file.
-            (Content::Payload(payload), _) => Artifact::from_blob(payload),
-            (Content::Message, SignatureContent::MessageSignature(_)) | (_, _) => artifact.clone(),
+            Content::Payload(payload) => Artifact::from_blob(payload),
+            Content::Statement(_) | Content::Message => artifact.clone(),
         };
         let demands = Demands {
             log: self.log,

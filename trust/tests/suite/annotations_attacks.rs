@@ -16,6 +16,9 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const TEAM: &str = "com.example.team";
 const CREATED: &str = "org.opencontainers.image.created";
 
+/// Puts annotations into an image.
+type Edit = fn(&mut Image, Value);
+
 /// An image before it is written down.
 struct Image {
     index: Value,
@@ -105,7 +108,7 @@ fn a_value_counts_in_each_of_its_places() {
         team(&Image::new().plain()).unwrap(),
         ["`com.example.team` is `shop`"]
     );
-    let edits: [fn(&mut Image, Value); 3] = [
+    let edits: [Edit; 3] = [
         |image, said| image.manifest["annotations"] = said,
         |image, said| image.index["annotations"] = said,
         |image, said| image.entry["annotations"] = said,
@@ -120,7 +123,7 @@ fn a_value_counts_in_each_of_its_places() {
 
 #[test]
 fn a_value_that_is_right_in_one_place_and_wrong_in_another_does_not_count() {
-    let edits: [(fn(&mut Image, Value), &str); 3] = [
+    let edits: [(Edit, &str); 3] = [
         (
             |image, said| image.manifest["annotations"] = said,
             "the annotations of the manifest",

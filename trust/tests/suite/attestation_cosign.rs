@@ -86,15 +86,15 @@ fn verify(
         .map_err(|refused| refused.clause())
 }
 
-fn exact(text: &str) -> Option<TextMatch> {
-    Some(TextMatch::Exact(text.to_owned()))
+fn exact(text: &str) -> TextMatch {
+    TextMatch::Exact(text.to_owned())
 }
 
-fn cel(text: &str) -> Option<CelExpression> {
-    Some(CelExpression {
+fn cel(text: &str) -> CelExpression {
+    CelExpression {
         text: text.to_owned(),
         span: span(),
-    })
+    }
 }
 
 fn limited(predicate_type: &str, max_severity: VulnerabilitySeverity) -> AttestationRequirement {
@@ -111,21 +111,23 @@ fn limited(predicate_type: &str, max_severity: VulnerabilitySeverity) -> Attesta
 #[test]
 fn provenance_of_the_real_cosign_counts_in_both_formats() {
     let v1 = AttestationRequirement {
-        builder: exact("https://builder.example.com/trusted@v1"),
-        source: exact("https://git.example.com/shop/app"),
-        reference: exact("refs/heads/main"),
+        builder: Some(exact("https://builder.example.com/trusted@v1")),
+        source: Some(exact("https://git.example.com/shop/app")),
+        reference: Some(exact("refs/heads/main")),
         max_age: Some(Duration::from_hours(48)),
-        cel: cel(
+        cel: Some(cel(
             "predicate.buildDefinition.internalParameters.github.runner_environment == 'github-hosted'",
-        ),
+        )),
         ..requirement(SLSA1, &["builder"], 1)
     };
     let v02 = AttestationRequirement {
-        builder: exact("https://builder.example.com/trusted@v0"),
-        source: exact("https://git.example.com/shop/app"),
+        builder: Some(exact("https://builder.example.com/trusted@v0")),
+        source: Some(exact("https://git.example.com/shop/app")),
         reference: Some(TextMatch::Glob("refs/tags/v*".to_owned())),
         max_age: Some(Duration::from_hours(48)),
-        cel: cel("predicate.materials.exists(m, m.uri.startsWith('pkg:docker/'))"),
+        cel: Some(cel(
+            "predicate.materials.exists(m, m.uri.startsWith('pkg:docker/'))",
+        )),
         ..requirement(SLSA02, &["builder"], 1)
     };
     for form in [bundle, legacy] {
@@ -149,7 +151,7 @@ fn provenance_of_the_real_cosign_counts_in_both_formats() {
 fn the_same_statement_by_a_stranger_does_not_count_and_does_not_hide_the_good_one() {
     let slsa1 = requirement(SLSA1, &["builder"], 1);
     let cel_true = AttestationRequirement {
-        cel: cel("true"),
+        cel: Some(cel("true")),
         ..requirement(SLSA1, &["builder"], 1)
     };
     for form in [bundle, legacy] {

@@ -111,6 +111,12 @@ fn evidence_of_another_repository_or_digest_is_not_used() {
     }
     let by_digest = case(&format!("{APP}@{}", digest_of("other")), Expected::Deny);
     assert_eq!(failures(&policy, &by_digest, &[signed()]), [""; 0]);
+    let same_digest = Case {
+        digest: Some(digest_of("v1.0")),
+        ..case(TAGGED, Expected::Deny)
+    };
+    let elsewhere = recorded(other, digest_of("v1.0"), gathered());
+    assert_eq!(failures(&policy, &same_digest, &[elsewhere]), [""; 0]);
     // What a case names itself must be about it.
     let named = Case {
         evidence: vec!["x.json".to_owned()],

@@ -91,7 +91,7 @@ fn what_is_missing_is_told_with_the_rule_and_what_to_do() {
     assert_eq!(
         denied(&decision),
         (
-            DenialReason::LackOfEvidence,
+            DenialReason::Unsigned,
             format!(
                 "namespace shop may not use {APP}:v1.0: a simple signature required by rule \
                  \"registry.example.com/shop/*\" (apps.yaml:1:1, ImagePolicy/apps) is missing: 1 was found and does not \

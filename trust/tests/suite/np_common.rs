@@ -46,7 +46,7 @@ pub(crate) fn artefact(kind: ArtefactKind, bytes: Vec<u8>) -> Artefact {
 
 /// A fixture by its file name.
 pub(crate) fn envelope(file: &str) -> Artefact {
-    let kind = if file.ends_with(".jws") {
+    let kind = if Path::new(file).extension().is_some_and(|end| end == "jws") {
         ArtefactKind::NotationJws
     } else {
         ArtefactKind::NotationCose

@@ -9,7 +9,7 @@ use portcullis_trust::notation::NotationVerifier;
 use super::np_common::{crl, digest, envelope, now, requirement, text};
 
 /// What notation 1.3.2 accepts and is refused here: envelope (without its ending where both are), and why.
-const STRICTER: [(&str, &str); 25] = [
+const STRICTER: [(&str, &str); 26] = [
     // Two readers of one document may each see another value.
     ("forged-alg-twice.jws", "a name stands twice"),
     ("forged-payload-twice.jws", "a name stands twice"),
@@ -68,6 +68,11 @@ const STRICTER: [(&str, &str); 25] = [
     (
         "forged-name-cn-twice",
         "two common names, under an identity",
+    ),
+    // notation refuses parts with several values in a policy, and takes them apart in a certificate.
+    (
+        "forged-name-multi",
+        "a part with several values, under an identity",
     ),
 ];
 

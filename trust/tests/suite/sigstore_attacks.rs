@@ -167,7 +167,7 @@ fn rubbish_beside_a_good_signature_changes_nothing_in_any_order() {
         rubbish(ArtefactKind::SigstoreBundle, b"{}"),
         rubbish(ArtefactKind::SigstoreBundle, &[0xff, 0xfe]),
         rubbish(ArtefactKind::SigstoreBundle, deep.as_bytes()),
-        rubbish(ArtefactKind::SigstoreBundle, &vec![b' '; (16 << 20) + 1]),
+        rubbish(ArtefactKind::SigstoreBundle, &vec![b' '; (4 << 20) + 1]),
         rubbish(ArtefactKind::CosignSignature, b"{}"),
         rubbish(ArtefactKind::CosignSignature, &vec![b' '; (64 << 10) + 1]),
         rubbish(ArtefactKind::CosignAttestation, b"{}"),
@@ -181,6 +181,52 @@ fn rubbish_beside_a_good_signature_changes_nothing_in_any_order() {
     assert_eq!(names(verify(p256(), &all)), found);
     all.remove(0);
     assert_eq!(clause(verify(p256(), &all)), without);
+}
+
+#[test]
+fn what_is_too_large_is_not_read() {
+    let mut bundle = one("bundle-p256");
+    bundle.bytes.resize(4 << 20, b' ');
+    names(verify(p256(), std::slice::from_ref(&bundle)));
+    bundle.bytes.push(b' ');
+    assert_eq!(why(bundle), "is larger than is looked at");
+    let mut legacy = one("legacy-p256");
+    legacy.bytes.resize((64 << 10) + 1, b' ');
+    assert_eq!(why(legacy), "is larger than is looked at");
+    let mut legacy = one("legacy-p256");
+    legacy
+        .annotations
+        .insert("x".to_owned(), " ".repeat((256 << 10) + 1));
+    assert_eq!(why(legacy), "is larger than is looked at");
+}
+
+#[test]
+fn parts_that_are_out_of_proportion_or_unknown_are_not_read() {
+    // What the parser does not know it would keep in memory, at many times its size.
+    let numbers = || Value::from(vec![0; 200_000]);
+    let places: [fn(&mut Value) -> &mut Value; 2] =
+        [|json| json, |json| &mut json["verificationMaterial"]];
+    for place in places {
+        let artefact = edited("bundle-p256", |json| place(json)["more"] = Value::Null);
+        assert_eq!(why(artefact), "cannot be read: it is no Sigstore bundle");
+    }
+    let large: [fn(&mut Value) -> &mut Value; 4] = [
+        |json| &mut json["verificationMaterial"]["tlogEntries"],
+        |json| &mut json["mediaType"],
+        |json| &mut json["dsseEnvelope"]["signatures"],
+        |json| &mut json["dsseEnvelope"]["payloadType"],
+    ];
+    for place in large {
+        let artefact = edited("bundle-p256", |json| *place(json) = numbers());
+        assert_eq!(why(artefact), "is larger than is looked at");
+    }
+    let artefact = edited("bundle-p256", |json| {
+        json["dsseEnvelope"]["payload"] = numbers();
+    });
+    assert_eq!(
+        why(artefact),
+        "cannot be read: its payload is no in-toto statement"
+    );
 }
 
 #[test]

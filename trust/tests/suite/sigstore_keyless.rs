@@ -96,7 +96,7 @@ fn every_name_in_a_certificate_counts() {
 fn a_certificate_of_an_unknown_authority_does_not_count() {
     assert_eq!(
         why(release(), "keyless-rogue"),
-        "its certificate is not by a trusted authority"
+        "its certificate is not by a trusted authority, or was not valid when it was signed"
     );
     let mut public = release();
     public.trusted_root = portcullis_policy::model::TrustedRootSource::PublicGood;
@@ -163,6 +163,26 @@ fn logs_are_required_unless_the_policy_says_otherwise() {
             "its transparency log entry is missing"
         );
     }
+}
+
+#[test]
+fn a_log_entry_that_is_not_asked_for_is_not_looked_at() {
+    let mut artefact = case("keyless-release").remove(0);
+    let mut json: serde_json::Value = serde_json::from_slice(&artefact.bytes).unwrap();
+    json["mediaType"] = "application/vnd.dev.sigstore.bundle+json;version=0.1".into();
+    json["verificationMaterial"]["tlogEntries"] = serde_json::json!([{
+        "logIndex": "1",
+        "logId": {"keyId": "AAAA"},
+        "kindVersion": {"kind": "dsse", "version": "0.0.1"},
+        "integratedTime": "1",
+        "inclusionPromise": {"signedEntryTimestamp": "AAAA"},
+        "canonicalizedBody": "AAAA",
+    }]);
+    artefact.bytes = serde_json::to_vec(&json).unwrap();
+    names(verify(release(), std::slice::from_ref(&artefact)));
+    let mut signers = release();
+    signers.transparency_log = Demand::Require;
+    assert!(verify(signers, &[artefact]).is_err());
 }
 
 #[test]

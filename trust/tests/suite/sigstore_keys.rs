@@ -37,6 +37,33 @@ fn every_key_type_verifies_in_both_formats() {
 }
 
 #[test]
+fn what_other_versions_and_key_services_sign_with_verifies() {
+    for (name, key) in [
+        ("legacy-p384-sha256", "p384"),
+        ("legacy-ed25519-pure", "ed25519"),
+        ("legacy-rsa2048-pkcs256", "rsa2048"),
+        ("legacy-rsa2048-pkcs384", "rsa2048"),
+        ("legacy-rsa2048-pkcs512", "rsa2048"),
+        ("legacy-rsa2048-pss256", "rsa2048"),
+        ("legacy-rsa2048-pss384", "rsa2048"),
+        ("legacy-rsa2048-pss512", "rsa2048"),
+    ] {
+        names(verify(by_key(key), &case(name)));
+    }
+}
+
+#[test]
+fn sha1_never_does() {
+    for (name, key) in [
+        ("legacy-p521-sha1", "p521"),
+        ("legacy-rsa2048-sha1", "rsa2048"),
+    ] {
+        let found = clause(verify(by_key(key), &case(name)));
+        assert!(found.ends_with("is not signed by a listed key"), "{found}");
+    }
+}
+
+#[test]
 fn a_certificate_stands_for_its_key() {
     let signers = offline(vec![key("p384.crt")]);
     names(verify(signers, &case("bundle-p384")));

@@ -1,21 +1,20 @@
-//! Transparency log entries: promised, proved, about this signature, and from this log.
+//! Log entries in the legacy format: promised by a trusted log, in time, and about this signature.
 
-use portcullis_policy::model::{Demand, SigstoreSigner, SigstoreSigners};
+use portcullis_policy::model::{Demand, SigstoreSigner, SigstoreSigners, TrustedRootSource};
 use portcullis_trust::evidence::Artefact;
 use portcullis_trust::finding::Refused;
 use portcullis_trust::sigstore::SignerSet;
 use serde_json::{Value, json};
 
 use crate::sigstore_fixture::{
-    IDENTITY, ISSUER, app, case, clause, exact, key, names, now, offline, read, verify,
+    IDENTITY, ISSUER, app, case, clause, exact, key, material, names, now, offline, read, verify,
 };
 use crate::sigstore_rekor::{
-    Log, b64, dsse, hashed, hashed_v2, intoto, parts, signature_of, unb64, with_annotation,
-    with_entries,
+    Log, b64, dsse, hashed, intoto, parts, signature_of, unb64, with_annotation, with_entries,
 };
 
-/// In June 2027, before now.
-const TIME: i64 = 1_811_000_000 - 1_000_000;
+/// In 2027, before now.
+const TIME: i64 = 1_810_000_000;
 
 fn logged(log: &Log, of: Vec<SigstoreSigner>) -> SigstoreSigners {
     SigstoreSigners {
@@ -35,10 +34,6 @@ fn pem() -> Vec<u8> {
 
 fn legacy() -> Artefact {
     case("legacy-p256").remove(0)
-}
-
-fn bundle() -> Artefact {
-    case("bundle-p256").remove(0)
 }
 
 fn why(log: &Log, artefact: Artefact) -> String {
@@ -146,168 +141,6 @@ fn a_log_entry_that_is_not_asked_for_is_not_looked_at() {
     assert_eq!(why(&Log::new(), rubbish), "cannot be read");
 }
 
-/// Entries of every kind that a log has for a signed statement.
-fn entries(log: &Log, bundle: &Artefact) -> Vec<Value> {
-    let parts = parts(bundle);
-    vec![
-        log.entry(
-            "dsse",
-            "0.0.1",
-            &dsse(&parts.payload, &parts.signature, &pem()),
-        ),
-        log.entry(
-            "intoto",
-            "0.0.2",
-            &intoto(&parts.payload, &parts.signature, &pem()),
-        ),
-        log.entry(
-            "hashedrekord",
-            "0.0.2",
-            &hashed_v2(&parts.encoded, &parts.signature, &pem()),
-        ),
-    ]
-}
-
-#[test]
-fn an_inclusion_proof_under_a_checkpoint_counts_for_every_kind_of_entry() {
-    let log = Log::new();
-    for entry in entries(&log, &bundle()) {
-        names(verify(p256(&log), &[with_entries(&bundle(), vec![entry])]));
-    }
-}
-
-#[test]
-fn a_checkpoint_of_another_log_does_not_count() {
-    let log = Log::new();
-    for entry in entries(&Log::new(), &bundle()) {
-        assert_eq!(
-            why(&log, with_entries(&bundle(), vec![entry])),
-            "has a checkpoint that no trusted log signed"
-        );
-    }
-}
-
-#[test]
-fn a_body_that_is_not_in_the_tree_does_not_count() {
-    let log = Log::new();
-    for mut entry in entries(&log, &bundle()) {
-        let body = unb64(entry["canonicalizedBody"].as_str().unwrap());
-        entry["canonicalizedBody"] = b64([&body[..], b" "].concat()).into();
-        assert_eq!(
-            why(&log, with_entries(&bundle(), vec![entry])),
-            "is not in its log: the proof of inclusion does not verify"
-        );
-    }
-}
-
-#[test]
-fn a_proof_that_contradicts_its_checkpoint_does_not_count() {
-    let log = Log::new();
-    let [mut entry, ..] = <[Value; 3]>::try_from(entries(&log, &bundle())).unwrap();
-    entry["inclusionProof"]["rootHash"] = b64([7; 32]).into();
-    assert_eq!(
-        why(&log, with_entries(&bundle(), vec![entry])),
-        "contradicts its checkpoint"
-    );
-    for mut entry in entries(&log, &bundle()) {
-        entry["inclusionProof"]["checkpoint"] = json!({"envelope": ""});
-        assert_eq!(
-            why(&log, with_entries(&bundle(), vec![entry])),
-            "has no checkpoint"
-        );
-    }
-}
-
-#[test]
-fn entries_about_other_statements_signatures_and_keys_do_not_count() {
-    let log = Log::new();
-    let parts = parts(&bundle());
-    let other = read("keys/other.pub");
-    let stranger = b64("another signature");
-    let bodies: Vec<(&str, &str, Value)> = vec![
-        ("dsse", "0.0.1", dsse(b"{}", &parts.signature, &pem())),
-        ("dsse", "0.0.1", dsse(&parts.payload, &stranger, &pem())),
-        (
-            "dsse",
-            "0.0.1",
-            dsse(&parts.payload, &parts.signature, &other),
-        ),
-        ("intoto", "0.0.2", intoto(b"{}", &parts.signature, &pem())),
-        ("intoto", "0.0.2", intoto(&parts.payload, &stranger, &pem())),
-        (
-            "intoto",
-            "0.0.2",
-            intoto(&parts.payload, &parts.signature, &other),
-        ),
-        (
-            "hashedrekord",
-            "0.0.2",
-            hashed_v2(b"x", &parts.signature, &pem()),
-        ),
-        (
-            "hashedrekord",
-            "0.0.2",
-            hashed_v2(&parts.encoded, &stranger, &pem()),
-        ),
-        (
-            "hashedrekord",
-            "0.0.2",
-            hashed_v2(&parts.encoded, &parts.signature, &other),
-        ),
-    ];
-    for (kind, version, body) in bodies {
-        let entry = log.entry(kind, version, &body);
-        assert_eq!(
-            why(&log, with_entries(&bundle(), vec![entry])),
-            "is about another signature",
-            "{body}"
-        );
-    }
-    // Of a kind that Rekor keeps for files.
-    let body = hashed(&parts.encoded, &parts.signature, &pem());
-    let entry = log.entry("hashedrekord", "0.0.1", &body);
-    assert_eq!(
-        why(&log, with_entries(&bundle(), vec![entry])),
-        "is of a kind that does not go with this signature"
-    );
-}
-
-#[test]
-fn every_entry_must_hold_and_a_promise_alone_is_not_enough_in_newer_bundles() {
-    let log = Log::new();
-    let [good, ..] = <[Value; 3]>::try_from(entries(&log, &bundle())).unwrap();
-    let mut bare = good.clone();
-    bare.as_object_mut().unwrap().remove("inclusionProof");
-    assert_eq!(
-        why(
-            &log,
-            with_entries(&bundle(), vec![good.clone(), bare.clone()])
-        ),
-        "has neither proof nor promise of its log"
-    );
-    let body = unb64(good["canonicalizedBody"].as_str().unwrap());
-    let mut promised = bare;
-    promised["logIndex"] = "7".into();
-    promised["integratedTime"] = TIME.to_string().into();
-    promised["inclusionPromise"] = json!({"signedEntryTimestamp": log.promise(&body, TIME)});
-    assert_eq!(
-        why(&log, with_entries(&bundle(), vec![promised.clone()])),
-        "has no proof of its log, which this version of bundles needs"
-    );
-    names(verify(
-        p256(&log),
-        &[with_entries(
-            &bundle(),
-            vec![promised.clone(), good.clone()],
-        )],
-    ));
-    let many = vec![good; 9];
-    assert_eq!(
-        why(&log, with_entries(&bundle(), many)),
-        "1 was found and does not count: has more certificates, log entries or timestamps than are looked at"
-    );
-}
-
 #[test]
 fn a_legacy_keyless_signature_counts_by_the_time_its_log_promises() {
     let log = Log::new();
@@ -326,15 +159,19 @@ fn a_legacy_keyless_signature_counts_by_the_time_its_log_promises() {
     let pem = legacy.annotations["dev.sigstore.cosign/certificate"].clone();
     let body = hashed(&legacy.bytes, signature_of(&legacy), pem.as_bytes());
     let entry = |time| with_annotation(&legacy, log.annotation(&body, time));
-    let signers = || logged(&log, vec![exact(IDENTITY, ISSUER)]);
+    // Loose parts have no certificate logs: that a policy asks for them changes nothing.
+    let signers = || SigstoreSigners {
+        signed_certificate_timestamp: Demand::Require,
+        ..logged(&log, vec![exact(IDENTITY, ISSUER)])
+    };
     let found = verify(signers(), &[entry(time)]).unwrap();
     assert_eq!(found[0].signed_at.unwrap().0, time);
-    // Two days later the certificate was over.
-    let found = clause(verify(signers(), &[entry(time + 2 * 86_400)]));
+    // Two days before there was no such certificate. (What lies ahead of the system's clock the library refuses by itself.)
+    let found = clause(verify(signers(), &[entry(time - 2 * 86_400)]));
     assert!(
-        found.ends_with("its certificate was not valid when it was signed")
-            || found.ends_with("its certificate is not by a trusted authority")
-            || found.ends_with("its transparency log entry is from a time that cannot be"),
+        found.ends_with(
+            "its certificate is not by a trusted authority, or was not valid when it was signed"
+        ),
         "{found}"
     );
     let found = clause(verify(
@@ -349,6 +186,61 @@ fn a_legacy_keyless_signature_counts_by_the_time_its_log_promises() {
     let artefact = with_annotation(&legacy, log.annotation(&swapped, time));
     let found = clause(verify(signers(), &[artefact]));
     assert!(found.contains("is about another"), "{found}");
+}
+
+#[test]
+fn a_timestamp_beside_a_required_log_entry_must_be_of_a_trusted_authority() {
+    let log = Log::new();
+    let stamped = case("stamped").remove(0);
+    let parts = parts(&stamped);
+    let body = dsse(&parts.payload, &parts.signature, &pem());
+    let artefact = with_entries(&stamped, vec![log.entry("dsse", "0.0.1", &body)]);
+    // Loose parts know no authority at all: then there is nothing to hold it against.
+    names(verify(p256(&log), std::slice::from_ref(&artefact)));
+    let with_authority = |name: &str| {
+        let mut root: Value = serde_json::from_slice(&read(name)).unwrap();
+        root["tlogs"] = json!([log.trusted()]);
+        let root = material("root.json", root.to_string().into());
+        let signers = SigstoreSigners {
+            trusted_root: TrustedRootSource::Json(root),
+            ..p256(&log)
+        };
+        verify(signers, std::slice::from_ref(&artefact))
+    };
+    let found = with_authority("pki/trusted_root.json").unwrap();
+    assert!(found[0].signed_at.is_some());
+    let found = clause(with_authority("pki/tsa-over.json"));
+    assert!(
+        found.ends_with("its timestamp is not by a trusted authority over this signature"),
+        "{found}"
+    );
+}
+
+#[test]
+fn legacy_keyless_signatures_with_a_timestamp_nobody_can_judge_count_by_their_log() {
+    let log = Log::new();
+    let mut legacy = case("keyless-legacy").remove(0);
+    let stamped = offline(vec![exact(IDENTITY, ISSUER)]);
+    let found = verify(stamped, std::slice::from_ref(&legacy)).unwrap();
+    let time = found[0].signed_at.unwrap().0;
+    let chain = String::from_utf8(read("pki/chain.pem")).unwrap();
+    legacy
+        .annotations
+        .insert("dev.sigstore.cosign/chain".to_owned(), chain);
+    let pem = legacy.annotations["dev.sigstore.cosign/certificate"].clone();
+    let body = hashed(&legacy.bytes, signature_of(&legacy), pem.as_bytes());
+    let artefact = with_annotation(&legacy, log.annotation(&body, time));
+    let signers = logged(&log, vec![exact(IDENTITY, ISSUER)]);
+    names(verify(signers.clone(), &[artefact]));
+    let unlogged = SigstoreSigners {
+        transparency_log: Demand::Ignore,
+        ..signers
+    };
+    let found = clause(verify(unlogged, &[legacy]));
+    assert!(
+        found.ends_with("its timestamp is not by a trusted authority over this signature"),
+        "{found}"
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use portcullis_trust::sigstore::{Reason, SignerSet};
 use sigstore_trust_root::SIGSTORE_STAGING_TRUSTED_ROOT;
 
 use crate::common::time;
-use crate::sigstore_fixture::{exact, material, now, offline, read};
+use crate::sigstore_fixture::{app, case, exact, image, key, material, now, offline, read};
 use crate::sigstore_rekor::unb64;
 
 const GITHUB: &str = "https://token.actions.githubusercontent.com";
@@ -169,6 +169,19 @@ fn a_certificate_timestamp_by_an_unknown_log() {
             "has no certificate timestamp by a trusted log"
         ))
     );
+}
+
+#[test]
+fn a_statement_is_about_its_subjects_alone() {
+    let set = SignerSet::compile(&offline(vec![key("p256.pub")])).unwrap();
+    let bundle = &case("attested-bundle")[0].bytes;
+    verify_artifact(&set, bundle, Subject::Digest(app()), now()).unwrap();
+    for other in [Subject::Digest(image("other")), Subject::Bytes(b"other")] {
+        assert_eq!(
+            verify_artifact(&set, bundle, other, now()),
+            Err(Reason::OtherDigest)
+        );
+    }
 }
 
 #[test]

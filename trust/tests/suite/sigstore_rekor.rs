@@ -57,6 +57,20 @@ impl Log {
         }
     }
 
+    /// The log as an entry of a `trusted_root.json`.
+    pub(crate) fn trusted(&self) -> Value {
+        json!({
+            "baseUrl": "https://log.example.test",
+            "hashAlgorithm": "SHA2_256",
+            "publicKey": {
+                "rawBytes": b64(&self.spki),
+                "keyDetails": "PKIX_ECDSA_P256_SHA_256",
+                "validFor": {"start": "2020-01-01T00:00:00Z"},
+            },
+            "logId": {"keyId": b64(sha256(&self.spki))},
+        })
+    }
+
     /// Rekor v1's promise.
     pub(crate) fn promise(&self, body: &[u8], time: i64) -> String {
         let id = hex::encode(sha256(&self.spki));

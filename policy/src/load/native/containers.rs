@@ -1,7 +1,7 @@
 //! containers-policy.json(5): `containers/policy.json` for the cluster, and `containers/<namespace>.json`, which replaces
 //! it for that namespace as in CRI-O's `signature_policy_dir`.
 
-use super::files::{Document, NativeFiles};
+use super::files::{Document, NativeFiles, is_yaml};
 use super::registries_d::{self, Registries};
 use super::{Claim, place, requirement};
 use crate::fields::Field;
@@ -33,7 +33,7 @@ pub(super) fn read(files: &NativeFiles<'_>, report: &mut Report) -> Vec<Claim> {
         }
         // Anything else is a key.
         let Some(stem) = name.strip_suffix(".json") else {
-            if name.ends_with(".yaml") || name.ends_with(".yml") {
+            if is_yaml(name) {
                 report.error(
                     place(file),
                     "is neither policy.json, nor a namespace's .json, nor below registries.d/",
@@ -141,7 +141,20 @@ fn policy(
             add(scope, &field, report);
         }
     }
+    open_default(&rules, report);
     Some(rules)
+}
+
+/// Distributions ship policies whose default accepts everything.
+fn open_default(rules: &[Rule], report: &mut Report) {
+    let of = |scope: &str| rules.iter().find(|rule| rule.pattern.text == scope);
+    let default = of("").or_else(|| of(CONTAINERS_DEFAULT));
+    if let Some(rule) = default.filter(|rule| rule.requirement == Requirement::Allow) {
+        report.warning(
+            rule.span.clone(),
+            "allows every image that no other scope covers; `[{\"type\": \"reject\"}]` refuses them",
+        );
+    }
 }
 
 /// A list of requirements, all of which must hold. The tool refuses an empty one, too.

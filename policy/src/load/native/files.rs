@@ -30,6 +30,13 @@ pub(in crate::load) fn is_native(name: &str) -> bool {
     FOLDERS.iter().any(|folder| path.starts_with(folder))
 }
 
+/// Whether a file is YAML by its name.
+pub(super) fn is_yaml(name: &str) -> bool {
+    [".yaml", ".yml"]
+        .iter()
+        .any(|extension| name.ends_with(extension))
+}
+
 /// The files of other tools, and keys, by their path.
 pub(super) struct NativeFiles<'a> {
     files: BTreeMap<String, &'a SourceFile>,
@@ -47,7 +54,7 @@ impl<'a> NativeFiles<'a> {
         ordered.sort_by(|a, b| (&a.name, &a.bytes).cmp(&(&b.name, &b.bytes)));
         for file in ordered {
             let path = path(&file.name).into_owned();
-            if !is_native(&path) && !path.starts_with(KEYS) {
+            if !is_native(&path) && !path.starts_with(KEYS) && path.contains('/') {
                 continue;
             }
             match files.get(&path) {

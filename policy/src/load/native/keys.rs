@@ -1,7 +1,7 @@
 //! Keys as `policy.json` names them: files of the host it was written for, or base64.
 //!
 //! Nothing outside the policy directory is ever read. Of a path only the last component counts, and that file is looked
-//! for in `containers/` and `keys/`.
+//! for in `containers/`, `keys/` and at the top.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -140,22 +140,26 @@ fn from_path(
 ) -> Option<KeyMaterial> {
     let path = field.non_empty_text(report)?;
     let name = path.rsplit('/').next().unwrap_or_default();
-    let places = [format!("containers/{name}"), format!("keys/{name}")];
-    let [own, shared] = places.each_ref().map(|place| files.get(place));
-    let found = match (own, shared) {
-        _ if name.is_empty() => None,
-        (Some(own), Some(shared)) if own.bytes != shared.bytes => {
-            report.error(
-                field.span(),
-                format!(
-                    "`{}` and `{}` differ, and this could mean either; keep one",
-                    own.name, shared.name
-                ),
-            );
-            return None;
-        }
-        (own, shared) => own.or(shared),
-    };
+    let places = [
+        format!("containers/{name}"),
+        format!("keys/{name}"),
+        name.to_owned(),
+    ];
+    let mut candidates = places.iter().filter_map(|place| files.get(place));
+    let found = candidates.next().filter(|_| !name.is_empty());
+    if let (Some(first), Some(other)) = (
+        found,
+        candidates.find(|other| found.is_some_and(|first| first.bytes != other.bytes)),
+    ) {
+        report.error(
+            field.span(),
+            format!(
+                "`{}` and `{}` differ, and this could mean either; keep one",
+                first.name, other.name
+            ),
+        );
+        return None;
+    }
     let Some(file) = found else {
         report.error(
             field.span(),

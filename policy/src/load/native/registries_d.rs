@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::files::{Document, NativeFiles};
+use super::files::{Document, NativeFiles, is_yaml};
 use super::place;
 use crate::fields::{Field, Fields};
 use crate::load::lookaside;
@@ -14,16 +14,50 @@ use crate::span::Span;
 const FOLDER: &str = "containers/registries.d/";
 const DEFAULT: &str = "default-docker";
 
+/// Most scopes in all files.
+const MAX_SCOPES: usize = 10_000;
+
 /// All files together.
 #[derive(Default)]
 pub(super) struct Registries {
     /// Where OpenPGP signatures are.
-    pub(super) stores: RegistriesD,
+    stores: RegistriesD,
+    /// The scopes with a store below each scope that has any.
+    below: BTreeMap<String, Vec<String>>,
     /// `use-sigstore-attachments` by scope; the default under the empty one.
     attachments: BTreeMap<String, bool>,
 }
 
 impl Registries {
+    /// The stores that images of this scope of `policy.json` can have. All of them in every rule would be the product of
+    /// two files.
+    pub(super) fn stores(&self, scope: &str) -> RegistriesD {
+        if scope.is_empty() || scope == CONTAINERS_DEFAULT {
+            return self.stores.clone();
+        }
+        let below = self.below.get(scope).into_iter().flatten().cloned();
+        let docker = ancestors(scope)
+            .into_iter()
+            .chain(below)
+            .filter_map(|scope| {
+                let url = self.stores.docker.get(&scope)?.clone();
+                Some((scope, url))
+            })
+            .collect();
+        RegistriesD {
+            default: self.stores.default.clone(),
+            docker,
+        }
+    }
+
+    fn index(&mut self) {
+        for scope in self.stores.docker.keys() {
+            for above in ancestors(scope) {
+                self.below.entry(above).or_default().push(scope.clone());
+            }
+        }
+    }
+
     /// Whether the tool would look for cosign signatures of images of this scope of `policy.json`.
     pub(super) fn attachments(&self, scope: &str) -> bool {
         let default = self.attachments.get("").copied().unwrap_or_default();
@@ -47,11 +81,8 @@ pub(super) fn read(files: &NativeFiles<'_>, report: &mut Report) -> Registries {
         if name.contains('/') {
             continue;
         }
-        if !name.ends_with(".yaml") && !name.ends_with(".yml") {
+        if !is_yaml(name) {
             report.error(place(file), "a file of registries.d ends with .yaml");
-            continue;
-        }
-        if file.bytes.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
         if !has_content(&file.bytes) {
@@ -60,7 +91,15 @@ pub(super) fn read(files: &NativeFiles<'_>, report: &mut Report) -> Registries {
         if let Some(document) = Document::read(file, report) {
             let _ = one(&document.whole(), &mut registries, &mut places, report);
         }
+        if places.len() > MAX_SCOPES {
+            report.error(
+                place(file),
+                format!("more than {MAX_SCOPES} scopes in registries.d"),
+            );
+            break;
+        }
     }
+    registries.index();
     registries
 }
 
@@ -156,6 +195,10 @@ fn section(field: &Field<'_>, report: &mut Report) -> Option<Section> {
 }
 
 /// `lookaside`, or its older name `sigstore`, which has nothing to do with Sigstore.
+#[expect(
+    clippy::option_option,
+    reason = "as `fields::optional`: wrong, absent, there"
+)]
 fn address(fields: &mut Fields<'_>, report: &mut Report) -> Option<Option<LookasideUrl>> {
     let newer = fields.take_value("lookaside");
     let older = fields.take_value("sigstore");

@@ -58,7 +58,7 @@ fn signed_by(
     Some(Requirement::Simple(SimpleRequirement {
         keys: keys?,
         identity: identity?,
-        store: SignatureStore::RegistriesD(cx.registries.stores.clone()),
+        store: SignatureStore::RegistriesD(cx.registries.stores(cx.scope)),
         span,
     }))
 }

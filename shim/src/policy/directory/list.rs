@@ -117,7 +117,7 @@ struct Tree {
 
 /// The files of the set in name order. `None`: one vanished meanwhile.
 pub(super) fn list(dir: &Path) -> Result<Option<Vec<Entry>>, ReadError> {
-    let Some(tree) = walk(dir, true)? else {
+    let Some(tree) = walk(dir, "", true)? else {
         return Ok(None);
     };
     let entry = |found: Found| Entry {
@@ -132,9 +132,10 @@ pub(super) fn list(dir: &Path) -> Result<Option<Vec<Entry>>, ReadError> {
     Ok(Some(tree.files.into_iter().map(entry).collect()))
 }
 
-/// The files that would be a set, by their names in it, whoever owns them: for commands that only look.
-pub(crate) fn files_unowned(dir: &Path) -> Result<Vec<(String, PathBuf)>, ReadError> {
-    let tree = walk(dir, false)?.ok_or_else(|| ReadError::Restless {
+/// The files that would be a set, by their names in it, whoever owns them: for commands that only look. `folder`: which of
+/// the set's folders `dir` is; empty: all of it.
+pub(crate) fn files_unowned(dir: &Path, folder: &str) -> Result<Vec<(String, PathBuf)>, ReadError> {
+    let tree = walk(dir, folder, false)?.ok_or_else(|| ReadError::Restless {
         path: dir.to_owned(),
     })?;
     let files = tree.files.into_iter();
@@ -143,7 +144,11 @@ pub(crate) fn files_unowned(dir: &Path) -> Result<Vec<(String, PathBuf)>, ReadEr
 
 /// The folders of a set that exist now, the directory itself among them. Nothing where they cannot be listed.
 pub(crate) fn folders(dir: &Path) -> Vec<PathBuf> {
-    walk(dir, false).ok().flatten().unwrap_or_default().folders
+    walk(dir, "", false)
+        .ok()
+        .flatten()
+        .unwrap_or_default()
+        .folders
 }
 
 /// Whether `path`, which is below `dir`, is or may become a folder of the set.
@@ -154,18 +159,17 @@ pub(crate) fn may_be_folder(dir: &Path, path: &Path) -> bool {
         .is_some_and(|relative| relative.is_empty() || Folder::of(relative).is_some())
 }
 
-/// `None`: something vanished meanwhile.
-fn walk(dir: &Path, owned: bool) -> Result<Option<Tree>, ReadError> {
+/// What is below `dir`, which is the folder `root` of a set. `None`: something vanished meanwhile.
+fn walk(dir: &Path, root: &str, owned: bool) -> Result<Option<Tree>, ReadError> {
     let mut tree = Tree::default();
-    let mut open = vec![String::new()];
+    let mut open = vec![root.to_owned()];
     while let Some(relative) = open.pop() {
         let Some(folder) = Folder::of(&relative) else {
             continue;
         };
-        let path = if relative.is_empty() {
-            dir.to_owned()
-        } else {
-            dir.join(&relative)
+        let path = match relative.strip_prefix(root).unwrap_or(&relative) {
+            "" => dir.to_owned(),
+            below => dir.join(below.trim_start_matches('/')),
         };
         if tree.folders.len() == MAX_FOLDERS {
             return Err(too_much(dir, MAX_FOLDERS, "policy folders"));

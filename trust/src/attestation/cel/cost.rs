@@ -121,7 +121,9 @@ impl Size {
             Value::String(one) => self.total = self.total.saturating_add(text(one)),
             Value::Array(items) => {
                 self.longest = self.longest.max(items.len() as u64);
-                items.iter().for_each(|item| self.add(item));
+                for item in items {
+                    self.add(item);
+                }
             }
             Value::Object(entries) => {
                 self.longest = self.longest.max(entries.len() as u64);

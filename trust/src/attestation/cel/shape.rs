@@ -140,7 +140,7 @@ impl Walk {
             operators::DIVIDE => return Err(CelError::Builds("/")),
             operators::MODULO => return Err(CelError::Builds("%")),
             "matches" => {
-                self.pattern(call)?;
+                Self::pattern(call)?;
                 self.cost.compiles(inside.is_some());
                 self.cost.looks_at_all(inside.is_some());
             }
@@ -155,7 +155,7 @@ impl Walk {
             .try_for_each(|argument| self.node(argument, inside, depth))
     }
 
-    fn pattern(&mut self, call: &CallExpr) -> Result<(), CelError> {
+    fn pattern(call: &CallExpr) -> Result<(), CelError> {
         let Some(Expr::Literal(LiteralValue::String(text))) =
             call.args.last().map(|last| &last.expr)
         else {

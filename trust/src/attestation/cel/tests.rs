@@ -1,5 +1,3 @@
-use std::time::{Duration, Instant};
-
 use portcullis_policy::Digest;
 use serde_json::{Value, json};
 
@@ -99,7 +97,7 @@ fn anything_but_true_is_a_refusal() {
 fn what_builds_values_or_nests_loops_is_refused_when_the_policy_is_loaded() {
     use CelError::{Builds, CopyingMap, Function, ManyLoops, NestedLoop, Pattern, Variable};
 
-    let loops = vec!["predicate.x.all(m, true)"; 9].join(" && ");
+    let loops = ["predicate.x.all(m, true)"; 9].join(" && ");
     for (expression, error) in [
         ("predicate.x + predicate.x == 'a'", Builds("+")),
         (
@@ -267,24 +265,22 @@ fn a_large_statement_is_refused_where_it_would_take_long_and_judged_where_not() 
     );
 }
 
-/// The worst that is accepted, for a person who changes the budget: no assertion on time but for what hangs.
+/// The worst that is accepted, for whoever changes the budget: it must not hang.
 #[test]
 fn what_is_accepted_ends() {
     let small: Vec<Value> = (0..400)
         .map(|n| json!({"n": n, "t": "x".repeat(64)}))
         .collect();
     let statement_of = json!({"x": small});
-    let started = Instant::now();
     for step in [
         "m in predicate.x",
         "m.t.matches('^[a-z]{1,64}$')",
         "predicate.x == predicate.x && predicate == predicate",
         "size(m.t) == 64 && m.t.contains('xx') && m.t < 'y'",
     ] {
-        let loops = vec![format!("predicate.x.all(m, {step})"); 4].join(" && ");
+        let loops = [format!("predicate.x.all(m, {step})").as_str(); 4].join(" && ");
         let _ = Expression::compile(&loops)
             .unwrap()
             .holds(&statement(&statement_of));
     }
-    assert!(started.elapsed() < Duration::from_mins(2));
 }

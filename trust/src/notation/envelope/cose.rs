@@ -36,6 +36,13 @@ enum Label<'a> {
     Text(&'a str),
 }
 
+/// What stands in an unprotected header.
+#[derive(Default)]
+struct Unprotected {
+    chain: Vec<Vec<u8>>,
+    timestamp: Option<Vec<u8>>,
+}
+
 /// A header map in which no label stands twice.
 struct Map(Vec<(Value, Value)>);
 
@@ -63,7 +70,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Envelope, NotationError> {
         ));
     };
     let claims = claims(&Map::new(header)?)?;
-    let (chain, timestamp) = certificates(&Map::new(unprotected)?)?;
+    let Unprotected { chain, timestamp } = self::unprotected(&Map::new(unprotected)?)?;
     let protected = ProtectedHeader {
         original_data: Some(protected),
         header: Header::default(),
@@ -115,9 +122,9 @@ fn claims(header: &Map) -> Result<Claims, NotationError> {
     })
 }
 
-/// Certificates and timestamp of an unprotected header, and that nothing else is in it.
-fn certificates(header: &Map) -> Result<(Vec<Vec<u8>>, Option<Vec<u8>>), NotationError> {
-    let (mut chain, mut timestamp) = (Vec::new(), None);
+/// Reads an unprotected header, in which nothing else may be.
+fn unprotected(header: &Map) -> Result<Unprotected, NotationError> {
+    let mut read = Unprotected::default();
     for (name, value) in &header.0 {
         match (label(name)?, value) {
             (X5CHAIN, Value::Array(certificates)) if certificates.len() <= MAX_CHAIN => {
@@ -125,10 +132,10 @@ fn certificates(header: &Map) -> Result<(Vec<Vec<u8>>, Option<Vec<u8>>), Notatio
                     let Value::Bytes(der) = certificate else {
                         return Err(NotationError::Malformed("a certificate is not bytes"));
                     };
-                    chain.push(der.clone());
+                    read.chain.push(der.clone());
                 }
             }
-            (Label::Text(TIMESTAMP), Value::Bytes(token)) => timestamp = Some(token.clone()),
+            (Label::Text(TIMESTAMP), Value::Bytes(token)) => read.timestamp = Some(token.clone()),
             (Label::Text(SIGNING_AGENT), Value::Text(_)) => {}
             _ => {
                 return Err(NotationError::Malformed(
@@ -137,7 +144,7 @@ fn certificates(header: &Map) -> Result<(Vec<Vec<u8>>, Option<Vec<u8>>), Notatio
             }
         }
     }
-    Ok((chain, timestamp))
+    Ok(read)
 }
 
 fn critical(header: &Map) -> Result<Vec<String>, NotationError> {
