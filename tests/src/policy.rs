@@ -73,13 +73,18 @@ pub fn cluster_policy(namespace: &str, rules: &[(&str, Demand)]) -> String {
     document(head, namespace, rules)
 }
 
-/// An `ImagePolicy` of namespace shop in our own words: one rule, for what `pattern` matches.
-pub fn shop_policy(pattern: &str, requirement: &Value) -> String {
+/// An `ImagePolicy` in our own words: one rule, for what `pattern` matches.
+pub fn own_policy(namespace: &str, pattern: &str, requirement: &Value) -> String {
     // JSON is YAML.
     format!(
-        "apiVersion: portcullis.dev/v1\nkind: ImagePolicy\nmetadata: {{name: apps, namespace: shop}}\nspec:\n  \
+        "apiVersion: portcullis.dev/v1\nkind: ImagePolicy\nmetadata: {{name: apps, namespace: {namespace}}}\nspec:\n  \
          repositories:\n  - name: \"{pattern}\"\n    policy: {requirement}\n"
     )
+}
+
+/// The same for namespace shop.
+pub fn shop_policy(pattern: &str, requirement: &Value) -> String {
+    own_policy("shop", pattern, requirement)
 }
 
 fn document(head: &str, namespace: &str, rules: &[(&str, Demand)]) -> String {
