@@ -52,13 +52,13 @@ fn every_command_shown_does_what_the_line_says() {
             Some("explain") => {
                 assert_eq!(code, Some(0), "{text}{complaint}");
                 assert!(text.contains("apps.yaml:6:"), "{text}");
-                assert!(text.contains("https://notary.example.com"), "{text}");
+                assert!(text.contains("https://github.com/acme/"), "{text}");
                 tried.push("explain");
             }
             Some("check") => {
                 assert_eq!(code, Some(2), "{text}{complaint}");
                 assert!(text.contains("could not tell"), "{text}");
-                assert!(text.contains("notary.example.com"), "{text}");
+                assert!(text.contains("registry.example.com"), "{text}");
                 tried.push("check");
             }
             _ => panic!("untested: {command:?}"),

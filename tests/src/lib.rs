@@ -28,3 +28,4 @@ pub mod skip;
 pub mod tap;
 pub mod tokens;
 pub mod tsa;
+pub mod world;
