@@ -84,7 +84,10 @@ fn every_make_target_shown_exists() {
 
 #[test]
 fn the_transcript_shown_is_the_demonstrations() {
-    const DEMO: &str = include_str!("../../tests/src/bin/demo.rs");
+    const DEMO: &str = concat!(
+        include_str!("../../tests/src/bin/demo/main.rs"),
+        include_str!("../../tests/src/bin/demo/with_cosign.rs")
+    );
 
     // As one line, without the quotes and escapes of Rust.
     let demo = DEMO.split_whitespace().collect::<Vec<_>>().join(" ");
