@@ -27,4 +27,5 @@ pub mod signers;
 pub mod skip;
 pub mod tap;
 pub mod tokens;
+pub mod transplant;
 pub mod tsa;

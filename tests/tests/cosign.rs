@@ -8,6 +8,7 @@ use portcullis_tests::kubelet::{Pod, PullPolicy, Reason};
 use portcullis_tests::node::{HOST, pinned, tagged};
 use portcullis_tests::signers::{Cosign, Format, Subject};
 use portcullis_tests::skip;
+use portcullis_tests::transplant::transplant;
 use serde_json::{Value, json};
 
 const REPOSITORY: &str = "shop/app";
@@ -130,9 +131,15 @@ async fn a_signature_counts_for_its_digest_alone() -> Result<()> {
     let Some(shop) = Shop::open("cosign::a_signature_counts_for_its_digest_alone").await? else {
         return Ok(());
     };
-    shop.push_signed("1", "shop", Format::Bundle).await?;
-    shop.gated.push(REPOSITORY, "1", "moved").await?;
-    shop.refused(&tagged(REPOSITORY, "1")).await?;
+    let image = shop.push_signed("1", "shop", Format::Bundle).await?;
+    shop.sign("shop", Format::Legacy, &image)?;
+    let moved = shop.gated.push(REPOSITORY, "1", "moved").await?;
+    let registry = &shop.gated.node.registry;
+    let transplanted = transplant(registry, REPOSITORY, &image, &moved).await?;
+    assert_eq!(transplanted, Format::ALL.len());
+    let message = shop.refused(&tagged(REPOSITORY, "1")).await?;
+    assert!(message.contains("another digest"), "{message}");
+    shop.runs(&pinned(REPOSITORY, &image)).await?;
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use portcullis_tests::kubelet::{Pod, PullPolicy, Reason};
 use portcullis_tests::node::{HOST, pinned, tagged};
 use portcullis_tests::signers::{Envelope, Notation, Subject};
 use portcullis_tests::skip;
+use portcullis_tests::transplant::transplant;
 use serde_json::json;
 
 const REPOSITORY: &str = "shop/app";
@@ -90,6 +91,26 @@ async fn what_is_signed_under_the_trust_store_runs_and_nothing_else() -> Result<
     shop.gated.push(REPOSITORY, "unsigned", "unsigned").await?;
     shop.refused(&tagged(REPOSITORY, "unsigned")).await?;
     shop.gated.assert_digest_only()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signature_counts_for_its_digest_alone() -> Result<()> {
+    let name = "notation::a_signature_counts_for_its_digest_alone";
+    let Some(shop) = Shop::open(name, "").await? else {
+        return Ok(());
+    };
+    let image = shop.gated.push(REPOSITORY, "1", "signed").await?;
+    for envelope in Envelope::ALL {
+        shop.sign("shop.example", envelope, &image, &[])?;
+    }
+    let moved = shop.gated.push(REPOSITORY, "2", "moved").await?;
+    let registry = &shop.gated.node.registry;
+    let transplanted = transplant(registry, REPOSITORY, &image, &moved).await?;
+    assert_eq!(transplanted, Envelope::ALL.len());
+    let message = shop.refused(&tagged(REPOSITORY, "2")).await?;
+    assert!(message.contains("2 were found"), "{message}");
+    shop.runs(&tagged(REPOSITORY, "1")).await?;
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
