@@ -29,3 +29,4 @@ pub mod tap;
 pub mod tokens;
 pub mod transplant;
 pub mod tsa;
+pub mod world;
