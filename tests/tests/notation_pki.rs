@@ -255,6 +255,44 @@ async fn a_later_revocation_reaches_what_runs_and_an_older_list_does_not_undo_it
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn recorded_evidence_holds_what_the_authority_said() -> Result<()> {
+    let name = "notation_pki::recorded_evidence_holds_what_the_authority_said";
+    let Some(mut shop) = Shop::prepare(name).await? else {
+        return Ok(());
+    };
+    for key in ["release", "lost"] {
+        shop.certify(key, "shop", Profile::CodeWithCrl(CRL), 365)?;
+    }
+    shop.publish(Some(shop.pki.crl("shop", &["lost"])?));
+    shop.start(&json!({}))?;
+    let good = shop.push("good", "release").await?;
+    let bad = shop.push("bad", "lost").await?;
+    let folder = shop.gated.node.subdir("recorded")?;
+    let evidence = folder.join("evidence").display().to_string();
+    let arguments = ["check", "-n", "shop", "--record", &evidence, &good, &bad];
+    let output = shop.gated.shim.command(&arguments)?;
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    // Nobody is left to ask.
+    shop.publish(None);
+    shop.gated.cut_network()?;
+    shop.gated.shim.stop()?;
+    let asked = shop.proxy.asked().len();
+    let cases = json!({"evidence": ["evidence/*.json"], "cases": [
+        {"namespace": "shop", "image": good, "expect": "allow"},
+        {"namespace": "shop", "image": bad, "expect": "deny", "denial": "revoked"},
+    ]});
+    let file = folder.join("cases.yaml");
+    std::fs::write(&file, cases.to_string())?;
+    let (file, policy) = (file.display().to_string(), shop.gated.policy_dir());
+    let policy = policy.display().to_string();
+    let arguments = ["policy", "test", &file, "--policy", &policy];
+    let output = shop.gated.shim.command(&arguments)?;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(shop.proxy.asked().len(), asked);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_timestamp_outlives_the_certificate_and_its_lack_does_not() -> Result<()> {
     let name = "notation_pki::a_timestamp_outlives_the_certificate_and_its_lack_does_not";
     let Some(mut shop) = Shop::prepare(name).await? else {
