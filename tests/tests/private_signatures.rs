@@ -108,7 +108,7 @@ async fn signatures_are_read_with_the_credentials_of_the_pull() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_lost_its_evidence_gets_it_back_with_the_next_pull_of_someone_who_may()
 -> Result<()> {
-    let name = "private_signatures::a_node_that_lost_its_evidence_gets_it_back";
+    let name = "private_signatures::a_node_that_lost_its_evidence_gets_it_back_with_the_next_pull_of_someone_who_may";
     let Some(mut vault) = Vault::open(name).await? else {
         return Ok(());
     };
