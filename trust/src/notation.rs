@@ -28,6 +28,7 @@ use portcullis_policy::{Diagnostic, Digest, Severity, Span};
 
 pub use error::NotationError;
 use level::Actions;
+use revocation::Statuses;
 use signed::Signed;
 use store::Store;
 use subject::Identity;
@@ -128,9 +129,11 @@ impl NotationVerifier {
     ) -> Result<Vec<Verified>, Refused> {
         let mut refused = Refused::default();
         let mut verified = Vec::new();
+        let mut statuses = Statuses::new(revocations);
         for artefact in artefacts {
-            match Signed::verify(artefact, digest)
-                .and_then(|signed| self.judge(&signed, revocations, now))
+            match self
+                .signed(artefact, digest)
+                .and_then(|signed| self.judge(&signed, &mut statuses, now))
             {
                 Ok(one) => verified.push(one),
                 Err(error) => refused.add(&error),
@@ -181,11 +184,17 @@ impl NotationVerifier {
         })
     }
 
+    fn signed(&self, artefact: &Artefact, digest: &Digest) -> Result<Signed, NotationError> {
+        Signed::verify(artefact, digest, |scheme, chain| {
+            self.vouched(scheme, chain)
+        })
+    }
+
     /// The chains whose revocation counts: of trusted signers, and of the timestamp authorities over their signatures.
     fn chains(&self, digest: &Digest, artefacts: &[&Artefact]) -> Vec<Vec<Vec<u8>>> {
         let mut chains = Vec::new();
         for artefact in artefacts {
-            let Ok(signed) = Signed::verify(artefact, digest) else {
+            let Ok(signed) = self.signed(artefact, digest) else {
                 continue;
             };
             if !self.authentic(&signed) {

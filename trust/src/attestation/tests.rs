@@ -341,7 +341,11 @@ fn a_statement_that_does_not_hold_takes_no_place_from_one_that_does() {
                     false => by(*one, who(*one), &slsa1()),
                 })
                 .collect();
-            assert_eq!(judge(&two, &statements).unwrap().len(), 2, "{order:?} {bad}");
+            assert_eq!(
+                judge(&two, &statements).unwrap().len(),
+                2,
+                "{order:?} {bad}"
+            );
         }
     }
     // One who matches both patterns is still one.
