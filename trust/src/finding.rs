@@ -19,6 +19,16 @@ pub struct Verified {
     pub notes: Vec<String>,
 }
 
+/// In an order that does not depend on where they were found.
+pub(crate) fn sort(verified: &mut [Verified]) {
+    verified.sort_by(|one, other| {
+        let key = |of: &Verified| (of.signed_at, of.notes.clone());
+        one.signer
+            .cmp(&other.signer)
+            .then_with(|| key(one).cmp(&key(other)))
+    });
+}
+
 /// Nothing that was found counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Refused {

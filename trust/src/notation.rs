@@ -34,7 +34,7 @@ use store::Store;
 use subject::Identity;
 
 use crate::evidence::{Artefact, RevocationAnswer, RevocationWant};
-use crate::finding::{Refused, Verified};
+use crate::finding::{self, Refused, Verified};
 use crate::time::Timestamp;
 
 /// Most questions to certificate authorities for one image.
@@ -140,10 +140,10 @@ impl NotationVerifier {
             }
         }
         if verified.is_empty() {
-            Err(refused)
-        } else {
-            Ok(verified)
+            return Err(refused);
         }
+        finding::sort(&mut verified);
+        Ok(verified)
     }
 
     /// What certificate authorities have to be asked before `artefacts` can be judged: for envelopes over `digest` whose
