@@ -29,6 +29,12 @@ pub(crate) fn sort(verified: &mut [Verified]) {
     });
 }
 
+/// Whether a character ends a line or changes how others are shown: written backwards, not at all, or joined.
+pub(crate) fn unseemly(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 /// Nothing that was found counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Refused {
