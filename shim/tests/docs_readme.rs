@@ -52,13 +52,13 @@ fn every_command_shown_does_what_the_line_says() {
             Some("explain") => {
                 assert_eq!(code, Some(0), "{text}{complaint}");
                 assert!(text.contains("apps.yaml:6:"), "{text}");
-                assert!(text.contains("https://notary.example.com"), "{text}");
+                assert!(text.contains("https://github.com/acme/"), "{text}");
                 tried.push("explain");
             }
             Some("check") => {
                 assert_eq!(code, Some(2), "{text}{complaint}");
                 assert!(text.contains("could not tell"), "{text}");
-                assert!(text.contains("notary.example.com"), "{text}");
+                assert!(text.contains("registry.example.com"), "{text}");
                 tried.push("check");
             }
             _ => panic!("untested: {command:?}"),
@@ -84,7 +84,10 @@ fn every_make_target_shown_exists() {
 
 #[test]
 fn the_transcript_shown_is_the_demonstrations() {
-    const DEMO: &str = include_str!("../../tests/src/bin/demo.rs");
+    const DEMO: &str = concat!(
+        include_str!("../../tests/src/bin/demo/main.rs"),
+        include_str!("../../tests/src/bin/demo/with_cosign.rs")
+    );
 
     // As one line, without the quotes and escapes of Rust.
     let demo = DEMO.split_whitespace().collect::<Vec<_>>().join(" ");
