@@ -190,9 +190,15 @@ impl NotationVerifier {
         })
     }
 
-    /// The chains whose revocation counts: of trusted signers, and of the timestamp authorities over their signatures.
+    /// The chains whose revocation counts: of trusted signers, and of the timestamp authorities over their signatures. Each
+    /// once, in however many envelopes it stands.
     fn chains(&self, digest: &Digest, artefacts: &[&Artefact]) -> Vec<Vec<Vec<u8>>> {
-        let mut chains = Vec::new();
+        let mut chains: Vec<Vec<Vec<u8>>> = Vec::new();
+        let mut add = |chain: Vec<Vec<u8>>| {
+            if !chains.contains(&chain) {
+                chains.push(chain);
+            }
+        };
         for artefact in artefacts {
             let Ok(signed) = self.signed(artefact, digest) else {
                 continue;
@@ -201,12 +207,12 @@ impl NotationVerifier {
                 continue;
             }
             if self.actions.checks_revocation() {
-                chains.push(signed.chain.iter().map(|one| one.der.clone()).collect());
+                add(signed.chain.iter().map(|one| one.der.clone()).collect());
             }
             if !self.tsa_roots.is_empty()
                 && let Ok(stamp) = self.stamp(&signed)
             {
-                chains.push(stamp.chain);
+                add(stamp.chain);
             }
         }
         chains
