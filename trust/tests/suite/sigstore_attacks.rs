@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_policy::model::{SignedIdentity, SigstoreSigners};
 use portcullis_trust::evidence::{Artefact, ArtefactKind};
+use portcullis_trust::sigstore::CosignVerifier;
 use serde_json::Value;
 
 use crate::sigstore_fixture::{case, clause, key, names, offline, requirement, verify, verify_as};
@@ -345,4 +346,28 @@ fn every_way_to_compare_the_repository() {
     ));
     assert!(!counts(repository("registry.example.com/shop"), APP));
     assert!(counts(SignedIdentity::MatchRepository, &digest));
+}
+
+#[test]
+fn a_signed_identity_that_can_match_nothing_is_found_at_load() {
+    let remap = |prefix: &str, signed_prefix: &str| SignedIdentity::Remap {
+        prefix: prefix.to_owned(),
+        signed_prefix: signed_prefix.to_owned(),
+    };
+    for identity in [
+        SignedIdentity::ExactReference("registry.example.com/shop/app".to_owned()),
+        SignedIdentity::ExactRepository("Not A Repository".to_owned()),
+        // Without a host it would be taken for one on Docker Hub.
+        remap("registry.example.com", "shop"),
+        remap("mirror/shop", "registry.example.com"),
+    ] {
+        let mut wanted = requirement(p256());
+        wanted.identity = Some(identity.clone());
+        let found = CosignVerifier::compile(&wanted).unwrap_err();
+        let message = &found.first().unwrap().message;
+        assert!(
+            message.starts_with("the signed identity can match nothing: "),
+            "{identity:?}: {message}"
+        );
+    }
 }
