@@ -124,13 +124,14 @@ impl Gate {
             deadline,
         };
         let mut outcome = Ok(());
-        for (source, found) in self.inner.parts.signatures.gather(&question).await {
-            match found {
-                Ok(set) => self.inner.parts.store.put_signatures(set),
-                Err(error) => {
-                    tracing::debug!(?source, %reference, %error, "signatures could not be looked for");
-                    outcome = outcome.and(Err(error));
-                }
+        for one in self.inner.parts.signatures.gather(&question).await {
+            if let Some(set) = one.set {
+                self.inner.parts.store.put_signatures(set);
+            }
+            if let Some(error) = one.failure {
+                let source = one.source;
+                tracing::debug!(?source, %reference, %error, "signatures could not be looked for");
+                outcome = outcome.and(Err(error));
             }
         }
         outcome
