@@ -63,11 +63,12 @@ impl Gate {
             PullVerdict::Allow {
                 digest, decision, ..
             } => CheckReport::of(question, Some(digest), &decision),
-            PullVerdict::Deny { decision, offered } => {
+            PullVerdict::Deny { decision, judged } => {
                 let named = subject.reference.digest().copied();
-                CheckReport::of(question, offered.or(named), &decision)
+                let judged = judged.map(|judged| judged.digest);
+                CheckReport::of(question, judged.or(named), &decision)
             }
-            PullVerdict::Undecided { error, mode } => {
+            PullVerdict::Undecided { error, mode, .. } => {
                 CheckReport::undecided(question, mode, "undecided", error.to_string())
             }
         };
