@@ -1,5 +1,7 @@
 //! Audit mode (docs/rules.md): what would be refused goes forward, a pull by digest where one can be had.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use portcullis_policy::Digest;
 use portcullis_policy::model::Mode;
@@ -12,6 +14,9 @@ use super::{Gate, refusal};
 use crate::intercept::{Before, Refusal};
 use crate::registry::Auth;
 use crate::store::ResolutionSource;
+
+/// Time for a question to containerd, at least.
+const QUESTION: Duration = Duration::from_secs(2);
 
 impl Gate {
     /// Forwards a pull that enforcement would refuse. `judged`: the digest that the rules which are enforced, if there are
@@ -73,6 +78,8 @@ impl Gate {
         let Some(record) = subject.reference.tag_record_name() else {
             return true;
         };
+        // The judgement may have used the budget up in waiting for others, and this is asked of the node itself.
+        let deadline = deadline.max(Instant::now() + QUESTION);
         let containerd = &self.inner.parts.containerd;
         match containerd.image_record(&record, deadline).await {
             Ok(_) => true,
