@@ -342,7 +342,7 @@ fn tied(shop: &Shop, audited: &str) -> Result<String> {
     Ok(format!(
         "apiVersion: portcullis.dev/v1\nkind: ImagePolicy\nmetadata: {{name: apps, namespace: shop}}\nspec:\n  repositories:\n  - \
          name: \"{HOST}/shop/a*\"\n    policy: {{trust: {{trustServer: \"{server}\", signerSecrets: [{{name: {SIGNER}}}]}}}}\n  - \
-         name: \"{HOST}/shop*p\"\n    mode: audit\n    policy: {{{audited}}}\n---\napiVersion: v1\nkind: Secret\nmetadata: \
+         name: \"{HOST}/shop/*p\"\n    mode: audit\n    policy: {{{audited}}}\n---\napiVersion: v1\nkind: Secret\nmetadata: \
          {{name: {SIGNER}, namespace: shop}}\nstringData:\n  name: {SIGNER}\n  publicKey: |\n    {key}\n"
     ))
 }
