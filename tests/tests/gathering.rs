@@ -176,6 +176,9 @@ async fn a_good_signature_that_cannot_be_fetched_now_is_no_verdict_on_the_image(
     let reference = pinned(REPOSITORY, &image);
     let (error, _) = shop.refused(&reference).await?;
     assert_eq!(error.reason, Reason::RegistryUnavailable, "{error}");
+    let metrics = shop.gated.shim.metrics()?;
+    let partial = "portcullis_signature_lookups_total{source=\"bundles\",outcome=\"partial\"} 1";
+    assert!(metrics.contains(partial), "{metrics}");
     shop.liar.tells_the_truth();
     wait_until("the signature to be fetched", async || {
         Ok(shop.run("shop", &reference).await?.0.ok())

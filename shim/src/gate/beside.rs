@@ -16,6 +16,7 @@ use super::gather::OnBehalf;
 use super::judge::{Beside, Subject, notation_artefacts, revocation_wants};
 use crate::registry::{Auth, Fingerprint, RemoteError};
 use crate::signatures::SignatureQuestion;
+use crate::telemetry::metrics::Look;
 
 /// Certificate authorities asked together.
 const TOGETHER: usize = 4;
@@ -125,6 +126,13 @@ impl Gate {
         };
         let mut outcome = Ok(());
         for one in self.inner.parts.signatures.gather(&question).await {
+            let look = match (&one.set, &one.failure) {
+                (None, _) => Look::Failed,
+                (Some(_), Some(_)) => Look::Partial,
+                (Some(set), None) if set.artefacts.is_empty() => Look::Nothing,
+                (Some(_), None) => Look::Found,
+            };
+            self.inner.parts.metrics.looked(&one.source, look);
             if let Some(set) = one.set {
                 self.inner.parts.store.put_signatures(set);
             }

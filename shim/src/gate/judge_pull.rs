@@ -76,7 +76,7 @@ struct Inquiry<'a> {
     subject: &'a Subject,
     auth: &'a Auth,
     deadline: Instant,
-    wanted: Wanted,
+    wanted: &'a Wanted,
     /// No trust data could be had now.
     stale: bool,
     /// Somebody who might have changed the outcome could not be asked.
@@ -117,7 +117,7 @@ impl Gate {
         let wanted = match subject.matched() {
             Matched::Refused(decision) => {
                 return PullVerdict::Deny {
-                    decision,
+                    decision: decision.clone(),
                     judged: None,
                 };
             }

@@ -65,11 +65,7 @@ impl Gate {
                 return Before::Refuse(refusal::policy_says_no(&text));
             }
         };
-        let subject = Subject {
-            active,
-            namespace,
-            reference,
-        };
+        let subject = Subject::new(active, namespace, reference);
         let auth = match request.auth.as_ref().map(given).transpose() {
             Ok(None | Some(Auth::Anonymous)) => self.node_auth(&subject, deadline).await,
             Ok(Some(auth)) => auth,

@@ -53,11 +53,7 @@ impl Gate {
             }
         };
         let deadline = self.deadline();
-        let subject = Subject {
-            active,
-            namespace: question.namespace.clone(),
-            reference,
-        };
+        let subject = Subject::new(active, question.namespace.clone(), reference);
         let auth = self.node_auth(&subject, deadline).await;
         let report = match self.judge_pull(&subject, &auth, deadline).await {
             PullVerdict::Allow {
