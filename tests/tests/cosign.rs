@@ -323,3 +323,77 @@ async fn one_digest_is_one_image_for_all_its_platforms() -> Result<()> {
     );
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn index_and_platform_manifest_are_each_judged_by_their_own_signatures() -> Result<()> {
+    let name = "cosign::index_and_platform_manifest_are_each_judged_by_their_own_signatures";
+    let Some(shop) = Shop::open(name).await? else {
+        return Ok(());
+    };
+    for (marker, signs_index) in [("index", true), ("platform", false)] {
+        let image = Recipe::new(marker).multi_platform().build()?;
+        let registry = &shop.gated.node.registry;
+        registry.push(REPOSITORY, marker, &image).await?;
+        let platform = image.child_manifests();
+        let platform = &platform.first().context("no platform")?.digest;
+        let signed = if signs_index {
+            image.digest()
+        } else {
+            platform
+        };
+        let subject = Subject {
+            digest: signed,
+            ..shop.subject(&image)
+        };
+        shop.cosign.sign("shop", Format::Bundle, subject, &[])?;
+        for digest in [image.digest(), platform] {
+            // The tag beside a digest says nothing.
+            for reference in [
+                format!("{HOST}/{REPOSITORY}@{digest}"),
+                format!("{HOST}/{REPOSITORY}:{marker}@{digest}"),
+            ] {
+                if digest == signed {
+                    let output = shop.runs(&reference).await?;
+                    assert_eq!(output, format!("marker={marker} uid=0"));
+                } else {
+                    shop.refused(&reference).await?;
+                }
+            }
+        }
+    }
+    shop.gated.assert_digest_only()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixty_days_off_the_network_a_signed_pod_still_restarts_until_its_evidence_is_gone()
+-> Result<()> {
+    let name = "cosign::sixty_days_off_the_network_a_signed_pod_still_restarts";
+    let Some(mut shop) = Shop::open(name).await? else {
+        return Ok(());
+    };
+    shop.push_signed("1", "shop", Format::Bundle).await?;
+    let mut kubelet = shop.gated.kubelet().await?;
+    let pod = Pod::new("shop", &tagged(REPOSITORY, "1"));
+    let running = kubelet.run_pod(&pod).await?;
+    shop.gated.cut_network()?;
+    shop.gated.shim.stop()?;
+    shop.gated.shim.clock_ahead(60);
+    shop.gated.shim.start()?;
+    let mut kubelet = shop.gated.kubelet().await?;
+    let running = kubelet.restart_container(&pod, &running).await?;
+    assert_eq!(kubelet.output(&running).await?, "marker=1 uid=0");
+
+    shop.gated.shim.stop()?;
+    shop.gated.shim.forget()?;
+    shop.gated.shim.start()?;
+    let mut kubelet = shop.gated.kubelet().await?;
+    let error = kubelet.restart_container(&pod, &running).await.err();
+    let error = error.context("it ran without evidence")?;
+    assert_eq!(error.reason, Reason::CreateContainer, "{error}");
+    shop.gated.mend_network()?;
+    portcullis_tests::daemon::wait_until("the evidence to be gathered", async || {
+        Ok(kubelet.start_container(&pod, &running.sandbox).await.ok())
+    })
+    .await?;
+    Ok(())
+}

@@ -4,6 +4,8 @@ use anyhow::Result;
 use portcullis_tests::containerd::Generation;
 use portcullis_tests::gated::{Gated, SIGNER};
 use portcullis_tests::image::Image;
+use portcullis_tests::kubelet::Pod;
+use portcullis_tests::liar::Reply;
 use portcullis_tests::lookaside::Lookaside;
 use portcullis_tests::node::{HOST, tagged};
 use portcullis_tests::policy::Demand;
@@ -154,5 +156,26 @@ async fn a_policy_json_governs_a_namespace_as_its_owner_means_it() -> Result<()>
     );
     shop.gated.push("else/app", "1", "elsewhere").await?;
     shop.gated.refuses(&tagged("else/app", "1")).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixty_days_without_registry_and_store_a_signed_pod_still_restarts() -> Result<()> {
+    let mut shop = Shop::prepare().await?;
+    let policy = shop.portieris("")?;
+    shop.gated.start(&policy)?;
+    let image = shop.gated.push(REPOSITORY, "1", "signed").await?;
+    let reference = tagged(REPOSITORY, "1");
+    shop.sign(USER, &reference, &image, 1)?;
+    let pod = Pod::new("shop", &reference);
+    let running = shop.gated.kubelet().await?.run_pod(&pod).await?;
+    shop.gated.cut_network()?;
+    shop.store.front().says(|_| Reply::Cut);
+    shop.gated.shim.stop()?;
+    shop.gated.shim.clock_ahead(60);
+    shop.gated.shim.start()?;
+    let mut kubelet = shop.gated.kubelet().await?;
+    let again = kubelet.restart_container(&pod, &running).await?;
+    assert_eq!(kubelet.output(&again).await?, "marker=signed uid=0");
     Ok(())
 }
