@@ -79,7 +79,7 @@ pub enum DenialReason {
     Unsigned,
     /// Evidence was gathered and speaks against the image.
     NotSatisfied,
-    /// The requirement names a system this build does not verify.
+    /// The rule asks for something this build cannot hold (`tags: immutable`).
     Unsupported,
 }
 

@@ -37,9 +37,6 @@ pub(super) fn requirement(requirement: &Requirement) -> String {
         Requirement::Notation(one) => signatures::notation(one),
         Requirement::Simple(one) => signatures::simple(one),
         Requirement::Annotations(one) => signatures::annotations(one),
-        Requirement::Unsupported { system, .. } => {
-            format!("`{system}`, which this build does not verify: always denied")
-        }
     }
 }
 

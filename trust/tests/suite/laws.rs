@@ -12,7 +12,7 @@ use proptest::sample::{select, subsequence};
 
 use crate::common::policy::{
     alice, any, bootstrapped, collection_of, compile, decide, deny, notary, origin, reference,
-    rule, trust, unsupported,
+    rule, trust,
 };
 use crate::common::{APP, Files, WEB, digest_of, gather};
 
@@ -44,7 +44,6 @@ fn requirement() -> impl Strategy<Value = Requirement> {
     let leaf = prop_oneof![
         Just(Requirement::Allow),
         Just(deny(None)),
-        Just(unsupported("cosign")),
         Just(notary(&[])),
         Just(alice()),
         Just(notary(&[("alice", "alice.pub"), ("bob", "bob.pub")])),
