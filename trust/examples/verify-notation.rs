@@ -86,7 +86,7 @@ fn run() -> anyhow::Result<()> {
             bytes: fs::read(file)?,
             gathered_at: now,
         };
-        if verifier.accepts(&digest, &[&artefact], &answer) {
+        if verifier.accepts(&digest, &[&artefact], &answer, None) {
             answers.push(Arc::new(answer));
         } else {
             eprintln!(

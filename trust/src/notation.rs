@@ -164,17 +164,20 @@ impl NotationVerifier {
     }
 
     /// Whether `answer` is one to what [`NotationVerifier::revocation_wants`] asked for, is signed by whoever may answer for
-    /// a certificate in `artefacts`, and was fresh when it was gathered. What is not must not replace a stored one.
+    /// a certificate in `artefacts`, was fresh when it was gathered, and was not said before what is `stored`. What is not
+    /// must not replace a stored one.
     pub fn accepts(
         &self,
         digest: &Digest,
         artefacts: &[&Artefact],
         answer: &RevocationAnswer,
+        stored: Option<&RevocationAnswer>,
     ) -> bool {
         self.chains(digest, artefacts).iter().any(|chain| {
             let chain = borrow(chain);
             revocation::wants(&chain).contains(&answer.want)
                 && revocation::acceptable(answer, &chain)
+                && stored.is_none_or(|stored| revocation::supersedes(answer, stored, &chain))
         })
     }
 

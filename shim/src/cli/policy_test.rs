@@ -67,7 +67,7 @@ fn load(global: &Global, args: &TestArgs, config: &Config) -> Result<CompiledPol
     } else {
         &args.policy
     };
-    let mut input = lint::gather(paths, config)?;
+    let mut input = lint::gather(paths, config, lint::Layout::Set)?;
     if args.policy.is_empty() && input.bootstrap.is_none() {
         let path = config::bootstrap_path(&global.config_path());
         input.bootstrap = policy::read_bootstrap(&path).map_err(CliError::other)?;

@@ -210,9 +210,12 @@ impl Gate {
             }
         };
         let artefacts = notation_artefacts(sets);
+        let stored = parts.store.revocation(want);
         let accepted = wanted.notation.iter().any(|requirement| {
             let verifier = subject.active.policy.notation(requirement);
-            verifier.is_some_and(|verifier| verifier.accepts(digest, &artefacts, &answer))
+            verifier.is_some_and(|verifier| {
+                verifier.accepts(digest, &artefacts, &answer, stored.as_deref())
+            })
         });
         if accepted {
             parts.store.put_revocation(answer);

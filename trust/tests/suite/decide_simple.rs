@@ -203,7 +203,7 @@ fn another_branch_does_not_bind_the_tag_for_simple() {
         ..Evidence::default()
     };
     let lacking = decide(&policy, &image, &digest, &pulled);
-    assert_eq!(denied(&lacking).0, DenialReason::Unsigned);
+    assert_eq!(denied(&lacking).0, DenialReason::LackOfEvidence);
     assert!(
         denied(&lacking)
             .1

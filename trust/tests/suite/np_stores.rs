@@ -154,8 +154,9 @@ fn only_a_trusted_signer_names_whom_to_ask() {
 #[test]
 fn only_an_answer_to_the_question_by_the_authority_is_kept() {
     let good = envelope("signed-good.cose");
-    let accepts =
-        |policy, answer: &RevocationAnswer| verifier(policy).accepts(&digest(), &[&good], answer);
+    let accepts = |policy, answer: &RevocationAnswer| {
+        verifier(policy).accepts(&digest(), &[&good], answer, None)
+    };
     let answer = crl();
     assert!(accepts("any", &answer));
     assert!(!accepts("other", &answer));
@@ -168,7 +169,7 @@ fn only_an_answer_to_the_question_by_the_authority_is_kept() {
     let mut damaged = RevocationAnswer::clone(&answer);
     *damaged.bytes.last_mut().unwrap() ^= 1;
     assert!(!accepts("any", &damaged));
-    assert!(!verifier("any").accepts(&digest(), &[&envelope("signed-p256.jws")], &answer));
+    assert!(!verifier("any").accepts(&digest(), &[&envelope("signed-p256.jws")], &answer, None));
 }
 
 #[test]

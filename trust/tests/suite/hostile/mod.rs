@@ -1,6 +1,8 @@
 //! Every parser and verifier of bytes from outside as a function of bytes, with fixtures to begin from: for the test that
 //! nothing panics, and for the fuzzer (`fuzz/`).
 
+#![allow(unreachable_pub, reason = "the fuzz targets are another crate")]
+
 mod documents;
 mod notary;
 mod notation;
@@ -45,15 +47,6 @@ pub const TARGETS: &[Target] = &[
     openpgp::MESSAGE,
     openpgp::KEYRING,
 ];
-
-/// Runs the target `name` on `bytes`: what a fuzz target does.
-///
-/// # Panics
-/// If there is no such target, or the target panics: that is a finding.
-pub fn run(name: &str, bytes: &[u8]) {
-    let target = TARGETS.iter().find(|target| target.name == name);
-    let _ = (target.expect("the target is in the list").run)(bytes);
-}
 
 /// Who signed, without what is not signed.
 fn signers(verified: &[Verified]) -> String {

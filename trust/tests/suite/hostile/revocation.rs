@@ -14,13 +14,11 @@ use super::{Seed, Target};
 
 const CRL_URL: &str = "http://crl.example.com/inter.crl";
 
-fn number(name: &str) -> i64 {
-    String::from_utf8(read(name))
-        .unwrap()
-        .trim()
-        .parse()
-        .unwrap()
-}
+/// A minute after the fixtures were made.
+static GATHERED_AT: LazyLock<Timestamp> = LazyLock::new(|| {
+    let text = String::from_utf8(read("revocation/made-at")).unwrap();
+    Timestamp(text.trim().parse::<i64>().unwrap() + 60)
+});
 
 /// The element at the beginning of `bytes`: header and content. `None`: its length is not written as in DER.
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -102,7 +100,7 @@ impl Case {
         let answer = RevocationAnswer {
             want,
             bytes: bytes.to_vec(),
-            gathered_at: Timestamp(number("revocation/made-at") + 60),
+            gathered_at: *GATHERED_AT,
         };
         let chain: Vec<&[u8]> = self.chain.iter().take(2).map(Vec::as_slice).collect();
         let stored = acceptable(&answer, &chain);

@@ -64,10 +64,10 @@ fn conditions(kind: &str, signer: SigstoreSigner) -> AttestationRequirement {
         requirement.vulnerabilities = Some(VulnerabilityLimits {
             max_severity: VulnerabilitySeverity::Low,
             allow_cves: vec!["CVE-2024-0001".to_owned()],
-            max_scan_age: Some(Duration::from_secs(3600)),
+            max_scan_age: Some(Duration::from_hours(1)),
         });
     }
-    requirement.max_age = Some(Duration::from_secs(3600));
+    requirement.max_age = Some(Duration::from_hours(1));
     requirement
 }
 
@@ -78,9 +78,9 @@ static SIGNER: LazyLock<Signer> = LazyLock::new(|| {
         .map(|kind| attestations(offline(vec![public(&pair)]), kind));
     let strict = KINDS.iter().map(|kind| conditions(kind, public(&pair)));
     let with_cel = KINDS.iter().map(|kind| AttestationRequirement {
-        cel: expression(
+        cel: Some(expression(
             "predicate.buildDefinition.buildType == 'x' || size(statement.subject) > 1",
-        ),
+        )),
         ..attestations(offline(vec![public(&pair)]), kind)
     });
     let statements = plain
@@ -103,11 +103,11 @@ static SIGNER: LazyLock<Signer> = LazyLock::new(|| {
     }
 });
 
-fn expression(text: &str) -> Option<CelExpression> {
-    Some(CelExpression {
+fn expression(text: &str) -> CelExpression {
+    CelExpression {
         text: text.to_owned(),
         span: Span::nowhere(),
-    })
+    }
 }
 
 fn sign(message: &[u8]) -> String {
@@ -189,7 +189,7 @@ pub(super) const CEL: Target = Target {
         });
         let text = std::str::from_utf8(bytes).ok()?;
         let requirement = AttestationRequirement {
-            cel: expression(text),
+            cel: Some(expression(text)),
             ..attestations(offline(vec![public(&SIGNER.pair)]), KINDS[0])
         };
         let verifier = AttestationVerifier::compile(&requirement).ok()?;

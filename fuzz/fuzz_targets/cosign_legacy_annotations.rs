@@ -1,0 +1,6 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| portcullis_fuzz::run(
+    "cosign_legacy_annotations",
+    bytes
+));
