@@ -7,8 +7,7 @@ use portcullis_trust::compile::{Needs, Prematch};
 use portcullis_trust::{CompiledPolicy, DenialReason, Evidence, Question};
 
 use crate::common::policy::{
-    alice, any, bootstrapped, compile, decide, deny, gathered, notary, pulled, reference, rule,
-    set,
+    alice, any, bootstrapped, compile, decide, deny, gathered, notary, pulled, reference, rule, set,
 };
 use crate::common::{APP, digest_of, now};
 
@@ -254,11 +253,11 @@ fn a_hopeless_rule_in_audit_does_not_hide_an_enforced_one() {
     assert_eq!(governed(&policy, &image).mode, Mode::Enforce);
     let decision = decide(&policy, V1, &digest_of("evil"), &gathered());
     assert_eq!(decision.mode, Mode::Enforce);
-    let policy = compile(vec![audited(any(1, vec![deny(None)])), tied(audited(alice()))]);
-    assert_eq!(
-        refused(&policy, V1),
-        (DenialReason::Denied, Mode::Audit)
-    );
+    let policy = compile(vec![
+        audited(any(1, vec![deny(None)])),
+        tied(audited(alice())),
+    ]);
+    assert_eq!(refused(&policy, V1), (DenialReason::Denied, Mode::Audit));
 }
 
 #[test]

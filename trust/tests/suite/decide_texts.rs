@@ -6,9 +6,7 @@ use std::time::Duration;
 use portcullis_policy::model::{Requirement, Rule, TagRule};
 use portcullis_trust::{DenialReason, Evidence};
 
-use crate::common::policy::{
-    alice, any, compile, decide, deny, gathered, notary, pulled, rule,
-};
+use crate::common::policy::{alice, any, compile, decide, deny, gathered, notary, pulled, rule};
 use crate::common::{APP, digest_of};
 
 const SHOP: &str = "rule \"registry.example.com/shop/*\" (apps.yaml:1:1, ImagePolicy/apps)";
@@ -77,11 +75,7 @@ fn every_kind_of_refusal_reads_as_it_should() {
 
 #[test]
 fn alternatives_are_each_said_with_what_they_lack() {
-    let of = vec![
-        alice(),
-        Requirement::Allow,
-        deny(None),
-    ];
+    let of = vec![alice(), Requirement::Allow, deny(None)];
     assert_eq!(
         why(vec![rule(any(2, of))], "v9", "v1.0", &gathered()),
         format!(
