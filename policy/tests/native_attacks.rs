@@ -297,6 +297,29 @@ fn a_file_whose_name_is_nearly_a_policys_is_not_dropped_in_silence() {
 }
 
 #[test]
+fn a_file_of_another_tool_among_ours_is_told_where_it_belongs() {
+    for (name, text, place) in [
+        ("policy.json", REJECT, "`containers/`"),
+        ("shop.json", SIGNED, "`containers/`"),
+        ("trustpolicy.json", TRUST, "`notation/trustpolicy.json`"),
+        ("default.yaml", STORES, "`containers/registries.d/`"),
+        (
+            "default.yaml",
+            "default-docker: {}",
+            "`containers/registries.d/`",
+        ),
+    ] {
+        let errors = with(name, text.as_bytes()).expect_err(name);
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(
+            errors[0].starts_with(&format!("{name}:1:1: error: this looks like"))
+                && errors[0].contains(place),
+            "{errors:?}"
+        );
+    }
+}
+
+#[test]
 fn one_file_under_both_spellings_of_its_name_is_refused() {
     for name in [
         "containers__shop.json",

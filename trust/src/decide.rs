@@ -200,7 +200,11 @@ impl CompiledPolicy {
         Decision {
             denial: Some(Denial {
                 reason: DenialReason::NoRule,
-                text: format!("{}: {}", text::subject(asked), text::no_rule(scope)),
+                text: format!(
+                    "{}: {}",
+                    text::subject(asked),
+                    text::no_rule(scope, &self.set)
+                ),
             }),
             mode: self.node_mode,
             rules: Vec::new(),

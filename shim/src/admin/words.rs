@@ -63,9 +63,7 @@ pub(super) fn standing(
             format!("governs the namespace {name} only")
         }
         (Standing::OutOfScope, Scope::Cluster, Some(Scope::Namespace(name))) => {
-            format!(
-                "cluster rules are not read: the namespace {name} has an ImagePolicy of its own"
-            )
+            format!("cluster rules are not read: the namespace {name} has a policy of its own")
         }
         (Standing::OutOfScope, Scope::Cluster, _) => "cluster rules are not read here".to_owned(),
     }

@@ -10,6 +10,7 @@ use portcullis_policy::model::{Mode, Requirement};
 use portcullis_policy::select::Selection;
 use portcullis_policy::{Diagnostic, ImageReference};
 use portcullis_trust::CompiledPolicy;
+use portcullis_trust::compile::Prematch;
 
 /// What notation takes and a node does not, by a part of what is said about it.
 const STRICTER: [&str; 5] = [
@@ -112,4 +113,19 @@ fn notation_takes_the_same_statement() {
         };
         assert_eq!(found, verdict, "{statements} {image}");
     }
+}
+
+#[test]
+fn a_repository_that_no_statement_names_is_refused_in_notations_words() {
+    let policy = r#"{"version": "1.0", "trustPolicies": [{"name": "a", "registryScopes": ["r.example.com/a"], "signatureVerification": {"level": "skip"}}]}"#;
+    let compiled = compiled(policy).unwrap_or_else(|errors| panic!("{errors:?}"));
+    let reference = ImageReference::parse("r.example.com/b:1").unwrap();
+    let Prematch::Refused(decision) = compiled.prematch(Some("shop"), &reference) else {
+        panic!("governed");
+    };
+    assert_eq!(
+        decision.denial.unwrap().text,
+        "namespace shop may not use r.example.com/b:1: no statement of notation's trust policy names its repository. Add one \
+         for it, or use an image of a repository that one names"
+    );
 }
