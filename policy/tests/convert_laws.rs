@@ -66,7 +66,9 @@ fn located(set: &PolicySet, image: &str) -> Vec<Requirement> {
         }
     }
     let mut found = required(set, image);
-    found.iter_mut().for_each(|one| locate(one, image));
+    for one in &mut found {
+        locate(one, image);
+    }
     found
 }
 
@@ -190,7 +192,7 @@ proptest! {
         images in prop::collection::vec(image(), 40),
     ) {
         let statement = |index: usize, scope: &str| {
-            let stores = if index % 2 == 0 {
+            let stores = if index.is_multiple_of(2) {
                 r#""signatureVerification": {"level": "skip"}"#
             } else {
                 r#""signatureVerification": {"level": "strict"}, "trustStores": ["ca:a"], "trustedIdentities": ["*"]"#

@@ -227,6 +227,12 @@ fn values_of_another_kind_are_refused_with_their_field() {
             "docker: {r.example.com: {use-sigstore-attachments: yes}}",
             "`true` or `false`",
         ),
+    ]);
+}
+
+#[test]
+fn a_trust_policy_means_what_it_says_to_the_letter() {
+    refused_with_each(&[
         (
             "notation/trustpolicy.json",
             &TRUST.replace("\"1.0\"", "1.0"),
