@@ -31,13 +31,6 @@ pub(in crate::load) fn is_native(name: &str) -> bool {
     FOLDERS.iter().any(|folder| path.starts_with(folder))
 }
 
-/// Whether a file is YAML by its name.
-pub(super) fn is_yaml(name: &str) -> bool {
-    [".yaml", ".yml"]
-        .iter()
-        .any(|extension| name.ends_with(extension))
-}
-
 /// The files of other tools, and keys, by their path.
 pub(super) struct NativeFiles<'a> {
     files: BTreeMap<String, &'a SourceFile>,

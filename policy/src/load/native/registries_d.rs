@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::files::{Document, NativeFiles, is_yaml};
+use super::files::{Document, NativeFiles};
 use super::place;
 use crate::fields::{Field, Fields};
 use crate::load::lookaside;
@@ -80,7 +80,7 @@ pub(super) fn read(files: &NativeFiles<'_>, report: &mut Report) -> Registries {
     let mut registries = Registries::default();
     let mut places = Places::new();
     for (name, file) in files.below(FOLDER) {
-        if name.contains('/') || !is_yaml(name) {
+        if name.contains('/') || name.strip_suffix(".yaml").is_none() {
             report.error(
                 place(file),
                 "a file of registries.d is directly below it, and ends with .yaml",
