@@ -1,4 +1,4 @@
-//! Every example in docs/policy.md and docs/presets.md does what the text around it says.
+//! Every example in docs/policy.md, docs/presets.md and docs/signatures.md does what the text around it says.
 
 mod common;
 
@@ -12,6 +12,7 @@ use portcullis_policy::load::{LoadOptions, Loaded, SourceFile, lint, load};
 
 const DOCS: &str = include_str!("../../docs/policy.md");
 const PRESETS: &str = include_str!("../../docs/presets.md");
+const SIGNATURES: &str = include_str!("../../docs/signatures.md");
 
 /// The fenced blocks of `docs` with this info string.
 fn blocks(docs: &str, info: &str) -> Vec<String> {
@@ -60,8 +61,11 @@ fn every_example_loads() {
 
 #[test]
 fn every_preset_loads_and_is_as_strong_as_it_looks() {
-    let presets = blocks(PRESETS, "yaml");
+    let mut presets = blocks(PRESETS, "yaml");
     assert!(presets.len() >= 14, "found {}", presets.len());
+    let signed = blocks(SIGNATURES, "yaml");
+    assert!(signed.len() >= 8, "found {}", signed.len());
+    presets.extend(signed);
     for preset in &presets {
         let loaded = assert_loads(preset);
         assert!(
@@ -105,7 +109,8 @@ fn one_letter_too_many_in_any_field_of_any_example_refuses_it() {
     // Names that the author of a policy chooses: trust stores, annotations.
     let chosen = ["acme", "partner", "stamps", "microsoft", "env"];
     let mut tried = 0;
-    for example in [blocks(DOCS, "yaml"), blocks(PRESETS, "yaml")].concat() {
+    let all = [DOCS, PRESETS, SIGNATURES].map(|document| blocks(document, "yaml"));
+    for example in all.concat() {
         for (start, key) in keys_of(&example) {
             if chosen.contains(&key) {
                 continue;

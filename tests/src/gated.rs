@@ -8,13 +8,16 @@ use anyhow::{Context, Result};
 use crate::containerd::{Generation, PAUSE};
 use crate::front::{Front, Weather};
 use crate::image::{Image, Recipe};
-use crate::kubelet::{Kubelet, Pod};
+use crate::kubelet::{Kubelet, Pod, PullPolicy, Reason};
 use crate::node::{HOST, Node, tagged};
 use crate::notary::Notary;
 use crate::policy::{Demand, NotaryServer};
 use crate::registry::map_host;
 use crate::shim::{Settings, Shim};
 use crate::tap::Tap;
+
+/// The directory of registry hosts that the gate reads.
+const CERTS: &str = "shim-certs.d";
 
 /// The signer that policies of the tests believe.
 pub const SIGNER: &str = "alice";
@@ -58,7 +61,7 @@ impl Gated {
         let registry_front = Front::start(node.registry.port())?;
         let notary_front = Front::start(notary.port())?;
         let tap = Tap::start(&node.dir().join("tap.sock"), &node.containerd.socket())?;
-        let certs_dir = node.subdir("shim-certs.d")?;
+        let certs_dir = node.subdir(CERTS)?;
         map_host(&certs_dir, HOST, registry_front.port())?;
         // The gate takes the registry hosts from where containerd's configuration says; its copy leads through the front.
         let containerd_config = node.dir().join("shim-containerd.toml");
@@ -162,6 +165,35 @@ impl Gated {
         self.node.containerd.kubelet_at(&self.shim.socket()).await
     }
 
+    /// Runs a pod of namespace shop that pulls always, and gives the first line that its container says.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub async fn runs(&self, reference: &str) -> Result<String> {
+        let mut kubelet = self.kubelet().await?;
+        let pod = Pod::new("shop", reference).pulled(PullPolicy::Always);
+        let running = kubelet.run_pod(&pod).await?;
+        kubelet.output(&running).await
+    }
+
+    /// Tries the same pod and gives the text of its refusal. Of two refusals of one reference the second may be the first
+    /// one, remembered: what has changed is asked for under another name of the image.
+    ///
+    /// # Errors
+    /// When it runs.
+    ///
+    /// # Panics
+    /// When it is refused for another reason than its signatures, or after containerd was asked to pull it.
+    pub async fn refuses(&self, reference: &str) -> Result<String> {
+        let before = self.tap.pulls()?.len();
+        let pod = Pod::new("shop", reference).pulled(PullPolicy::Always);
+        let error = self.kubelet().await?.run_pod(&pod).await.err();
+        let error = error.with_context(|| format!("{reference} ran"))?;
+        assert_eq!(error.reason, Reason::SignatureValidationFailed, "{error}");
+        assert_eq!(self.tap.pulls()?.len(), before, "containerd pulled");
+        Ok(error.message)
+    }
+
     /// Cuts the gate and containerd off from registry and notary.
     pub fn cut_network(&mut self) -> Result<()> {
         self.registry_front.set(Weather::Down);
@@ -205,6 +237,11 @@ impl Gated {
             "containerd was asked to pull {unpinned:?}"
         );
         Ok(())
+    }
+
+    /// The directory of registry hosts that the gate reads; containerd has its own.
+    pub fn certs_dir(&self) -> PathBuf {
+        self.node.dir().join(CERTS)
     }
 
     /// The shim's policy directory.

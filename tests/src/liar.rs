@@ -33,8 +33,10 @@ pub struct Asked {
     pub path: String,
     /// Its `Authorization`, if it had one.
     pub authorization: Option<String>,
-    /// Its body.
+    /// Its body, as text.
     pub body: String,
+    /// Its body.
+    pub bytes: Bytes,
 }
 
 /// Certificate and key that the front shows, and the authority it believes the server by, if that speaks TLS too. PEM files.
@@ -245,6 +247,7 @@ async fn answer(
             .get(header::AUTHORIZATION)
             .and_then(|value| Some(value.to_str().ok()?.to_owned())),
         body: String::from_utf8_lossy(&body).into_owned(),
+        bytes: body.clone(),
     };
     let script = {
         let mut state = lock(&state);

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 /// One entry of `notary:` in config.yaml.
 #[derive(Debug, Clone)]
 pub struct NotaryServer {
@@ -69,6 +71,20 @@ pub fn namespace_policy(namespace: &str, rules: &[(&str, Demand)]) -> String {
 pub fn cluster_policy(namespace: &str, rules: &[(&str, Demand)]) -> String {
     let head = "apiVersion: portieris.cloud.ibm.com/v1\nkind: ClusterImagePolicy\nmetadata: {name: node}\n";
     document(head, namespace, rules)
+}
+
+/// An `ImagePolicy` in our own words: one rule, for what `pattern` matches.
+pub fn own_policy(namespace: &str, pattern: &str, requirement: &Value) -> String {
+    // JSON is YAML.
+    format!(
+        "apiVersion: portcullis.dev/v1\nkind: ImagePolicy\nmetadata: {{name: apps, namespace: {namespace}}}\nspec:\n  \
+         repositories:\n  - name: \"{pattern}\"\n    policy: {requirement}\n"
+    )
+}
+
+/// The same for namespace shop.
+pub fn shop_policy(pattern: &str, requirement: &Value) -> String {
+    own_policy("shop", pattern, requirement)
 }
 
 fn document(head: &str, namespace: &str, rules: &[(&str, Demand)]) -> String {

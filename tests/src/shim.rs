@@ -31,6 +31,7 @@ pub struct Shim {
     /// Audit was in force at some time, for the node or for a rule.
     audited: std::sync::atomic::AtomicBool,
     quiet: bool,
+    proxy: Option<u16>,
     daemon: Option<Daemon>,
     ready: Option<UnixDatagram>,
 }
@@ -68,6 +69,7 @@ impl Shim {
             days: 0,
             audited: false.into(),
             quiet: false,
+            proxy: None,
             daemon: None,
             ready: None,
         };
@@ -142,6 +144,11 @@ impl Shim {
         self.days = days;
     }
 
+    /// Gives the daemon a proxy for plain http on loopback, from the next start on.
+    pub fn proxy(&mut self, port: u16) {
+        self.proxy = Some(port);
+    }
+
     /// Keeps the log to itself; otherwise it is printed at the end, where the test runner shows it if the test failed.
     pub fn quiet(&mut self) {
         self.quiet = true;
@@ -169,6 +176,9 @@ impl Shim {
             "all_proxy",
         ] {
             command.env_remove(proxy);
+        }
+        if let Some(port) = self.proxy {
+            command.env("http_proxy", format!("http://127.0.0.1:{port}"));
         }
         if self.days > 0 {
             if !Path::new(FAKETIME).exists() {

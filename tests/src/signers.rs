@@ -1,12 +1,14 @@
 //! The real signers: cosign, notation, GnuPG. Each has a home of its own and touches no other.
 
 mod cosign;
+mod keyless;
 mod notation;
 mod openpgp;
 
 use std::path::PathBuf;
 
 pub use cosign::{Cosign, Format};
+pub use keyless::Keyless;
 pub use notation::{Envelope, Notation};
 pub use openpgp::OpenPgp;
 

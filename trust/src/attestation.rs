@@ -20,6 +20,7 @@ use portcullis_policy::{Diagnostic, Digest};
 
 use crate::evidence::Artefact;
 use crate::finding::{Refused, Verified};
+use crate::sigstore::matching::assign;
 use crate::sigstore::{SignedStatement, SignerSet};
 use crate::time::Timestamp;
 use conditions::Conditions;
@@ -85,6 +86,9 @@ struct Judged<'a> {
     notes: Result<Vec<String>, Flaw>,
 }
 
+/// When a statement was made, and whether it holds; or why it is none of the type.
+type Said = Result<(Option<Timestamp>, Result<Vec<String>, Flaw>), Flaw>;
+
 impl Judge {
     pub(crate) fn compile(
         requirement: &AttestationRequirement,
@@ -104,21 +108,26 @@ impl Judge {
         now: Timestamp,
         mut refused: Refused,
     ) -> Result<Vec<Verified>, Refused> {
+        // Whoever may push can put one signed statement there in many wrappings: what it says is judged once.
+        let mut read: BTreeMap<&[u8], Said> = BTreeMap::new();
         let mut judged = Vec::new();
         for by in statements {
-            match Statement::read(&by.bytes, digest, self.conditions.predicate_type()) {
-                Ok(statement) => judged.push(Judged {
+            let said = read
+                .entry(&by.bytes)
+                .or_insert_with(|| self.read(&by.bytes, digest, now));
+            match said {
+                Ok((made, notes)) => judged.push(Judged {
                     by,
-                    made: self.conditions.made(&statement).ok().flatten(),
-                    notes: self.conditions.check(&statement, now),
+                    made: *made,
+                    notes: notes.clone(),
                 }),
-                Err(flaw) => refused.add(&flaw),
+                Err(flaw) => refused.add(flaw),
             }
         }
         if self.conditions.newest_decides() {
             only_newest(&mut judged);
         }
-        let mut found: BTreeMap<usize, Verified> = BTreeMap::new();
+        let mut found: BTreeMap<usize, (&[usize], Verified)> = BTreeMap::new();
         for one in judged {
             match one.notes {
                 Ok(notes) => {
@@ -126,17 +135,30 @@ impl Judge {
                     found.entry(one.by.signer).or_insert_with(|| {
                         let mut verified = one.by.verified.clone();
                         verified.notes.extend(notes);
-                        verified
+                        (&one.by.entries, verified)
                     });
                 }
                 Err(flaw) => refused.add(&flaw),
             }
         }
-        if found.len() >= self.threshold {
-            return Ok(found.into_values().collect());
+        let assigned = assign(found.iter().map(|(who, (entries, _))| (*who, *entries)));
+        if assigned.len() < self.threshold {
+            refused.partly(assigned.len(), self.threshold);
+            return Err(refused);
         }
-        refused.partly(found.len(), self.threshold);
-        Err(refused)
+        let mut verified: BTreeMap<usize, Verified> = BTreeMap::new();
+        for (who, (_, one)) in found {
+            if let Some(entry) = assigned.get(&who) {
+                verified.insert(*entry, one);
+            }
+        }
+        Ok(verified.into_values().collect())
+    }
+
+    fn read(&self, bytes: &[u8], digest: &Digest, now: Timestamp) -> Said {
+        let statement = Statement::read(bytes, digest, self.conditions.predicate_type())?;
+        let made = self.conditions.made(&statement).ok().flatten();
+        Ok((made, self.conditions.check(&statement, now)))
     }
 }
 

@@ -14,7 +14,7 @@ mod keyed;
 mod keyless;
 mod legacy;
 mod log;
-mod matching;
+pub(crate) mod matching;
 mod reason;
 mod root;
 mod shape;
@@ -22,7 +22,7 @@ mod signers;
 mod statement;
 mod when;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_policy::model::{CosignRequirement, SignedIdentity};
 use portcullis_policy::{Diagnostic, Digest, ImageReference};
@@ -47,8 +47,10 @@ const MAX_ARTEFACTS: usize = 256;
 pub struct SignedStatement {
     /// The statement's JSON, as it was signed.
     pub bytes: Vec<u8>,
-    /// Index into `of` of the requirement: who signed. Statements with different ones are by different signers.
+    /// Who signed: statements with different numbers are by different signers.
     pub signer: usize,
+    /// Which signers of the requirement they can stand for, by index into `of`: for one of them. Never empty.
+    pub entries: Vec<usize>,
     /// Who, in words.
     pub verified: Verified,
 }
@@ -64,7 +66,7 @@ pub struct CosignVerifier {
 impl SignerSet {
     /// The statements among `artefacts` (bundles and legacy attestations) that one of the signers signed and whose subject
     /// is `digest`, each with who signed, in an order that depends on the statements alone. Others are told to `refused`.
-    /// The threshold is for the caller to count, by different `signer`s.
+    /// The threshold is for the caller to count among those that say what is asked, by [`matching::assign`].
     ///
     /// Everything is judged by `now`. `sigstore-verify` asks the system's clock too, and can only refuse more by it.
     pub fn statements(
@@ -85,18 +87,14 @@ impl SignerSet {
                 Err(reason) => refused.add(&reason),
             }
         }
-        let hits: Vec<Hit> = found.iter().map(|(hit, _)| hit.clone()).collect();
-        let assigned = matching::assign(&hits);
+        let people: BTreeSet<Who> = found.iter().map(|(hit, _)| hit.who.clone()).collect();
         found
             .into_iter()
-            .filter_map(|(hit, bytes)| {
-                // Who has no entry of their own shares one, and so adds nothing to a threshold.
-                let signer = assigned.get(&hit.who).or(hit.signers.first()).copied()?;
-                Some(SignedStatement {
-                    bytes,
-                    signer,
-                    verified: hit.verified,
-                })
+            .map(|(hit, bytes)| SignedStatement {
+                bytes,
+                signer: people.range(..&hit.who).count(),
+                entries: hit.signers,
+                verified: hit.verified,
             })
             .collect()
     }
@@ -152,7 +150,10 @@ impl CosignVerifier {
                 Err(reason) => refused.add(&reason),
             }
         }
-        let assigned = matching::assign(&hits);
+        let assigned = matching::assign(
+            hits.iter()
+                .map(|hit| (hit.who.clone(), hit.signers.as_slice())),
+        );
         if assigned.len() < self.signers.threshold {
             refused.partly(assigned.len(), self.signers.threshold);
             return Err(refused);

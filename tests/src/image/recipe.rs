@@ -1,5 +1,6 @@
 //! How an image is made: a shared layer of busybox, a layer of its own, a configuration.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
@@ -19,6 +20,9 @@ pub struct Recipe {
     entrypoint: Vec<String>,
     padding: usize,
     index: bool,
+    created: Option<String>,
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
 }
 
 impl Recipe {
@@ -31,6 +35,9 @@ impl Recipe {
             entrypoint: vec!["/bin/sh".into(), "-c".into(), script.into()],
             padding: 0,
             index: false,
+            created: None,
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
         }
     }
 
@@ -59,6 +66,27 @@ impl Recipe {
     #[must_use]
     pub fn multi_platform(mut self) -> Self {
         self.index = true;
+        self
+    }
+
+    /// With a time of creation in its configuration (RFC 3339).
+    #[must_use]
+    pub fn created(mut self, time: &str) -> Self {
+        self.created = Some(time.to_owned());
+        self
+    }
+
+    /// With a label in its configuration.
+    #[must_use]
+    pub fn label(mut self, key: &str, value: &str) -> Self {
+        self.labels.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// With an annotation of its manifest.
+    #[must_use]
+    pub fn annotation(mut self, key: &str, value: &str) -> Self {
+        self.annotations.insert(key.to_owned(), value.to_owned());
         self
     }
 
@@ -118,21 +146,31 @@ impl Recipe {
         if let (Some(run), Some(user)) = (run.as_object_mut(), &self.user) {
             run.insert("User".into(), json!(user));
         }
+        if let (Some(run), false) = (run.as_object_mut(), self.labels.is_empty()) {
+            run.insert("Labels".into(), json!(self.labels));
+        }
         let diff_ids: Vec<&str> = layers.iter().map(|layer| layer.digest.as_str()).collect();
-        let config = Blob::new(serde_json::to_vec(&json!({
+        let mut config = json!({
             "architecture": architecture,
             "os": "linux",
             "config": run,
             "rootfs": {"type": "layers", "diff_ids": diff_ids},
             "history": [{"created_by": self.marker}],
-        }))?);
-        let manifest = Blob::new(serde_json::to_vec(&json!({
+        });
+        if let (Some(config), Some(created)) = (config.as_object_mut(), &self.created) {
+            config.insert("created".into(), json!(created));
+        }
+        let config = Blob::new(serde_json::to_vec(&config)?);
+        let mut manifest = json!({
             "schemaVersion": 2,
             "mediaType": MANIFEST,
             "config": config.descriptor(CONFIG),
             "layers": layers.iter().map(|layer| layer.descriptor(LAYER)).collect::<Vec<_>>(),
-        }))?);
-        Ok((config, manifest))
+        });
+        if let (Some(manifest), false) = (manifest.as_object_mut(), self.annotations.is_empty()) {
+            manifest.insert("annotations".into(), json!(self.annotations));
+        }
+        Ok((config, Blob::new(serde_json::to_vec(&manifest)?)))
     }
 }
 

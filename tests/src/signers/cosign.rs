@@ -49,7 +49,7 @@ impl Cosign {
         Ok(cosign)
     }
 
-    fn command(&self, subcommand: &str) -> Command {
+    pub(super) fn command(&self, subcommand: &str) -> Command {
         let mut command = Command::new(&self.program);
         command.arg(subcommand).current_dir(&self.dir);
         command.env("HOME", &self.dir).env("COSIGN_PASSWORD", "");
@@ -63,6 +63,14 @@ impl Cosign {
         run(self
             .command("generate-key-pair")
             .args(["--output-key-prefix", name]))?;
+        Ok(())
+    }
+
+    /// Takes over a key that was made otherwise, as `NAME-cosign`.
+    pub fn import(&self, name: &str, key: &Path) -> Result<()> {
+        let mut command = self.command("import-key-pair");
+        command.arg("--key").arg(key);
+        run(command.args(["--output-key-prefix", &format!("{name}-cosign")]))?;
         Ok(())
     }
 

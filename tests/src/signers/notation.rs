@@ -1,10 +1,12 @@
 //! notation with self-signed certificates of its own making.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use serde_json::{Value, json};
 
 use super::{Subject, peer};
 use crate::daemon::run;
@@ -56,6 +58,22 @@ impl Notation {
     /// Makes a key with a self-signed certificate (RSA 2048).
     pub fn key(&self, name: &str) -> Result<()> {
         run(&mut self.command(&["cert", "generate-test", name]))?;
+        Ok(())
+    }
+
+    /// Takes over a key with its certificate chain, PEM, leaf first.
+    pub fn import(&self, name: &str, key: &Path, chain: &Path) -> Result<()> {
+        let dir = self.dir.join("config/notation");
+        fs::create_dir_all(&dir)?;
+        let list = dir.join("signingkeys.json");
+        let mut keys: Value = match fs::read(&list) {
+            Ok(bytes) => serde_json::from_slice(&bytes)?,
+            Err(_) => json!({"keys": []}),
+        };
+        let all = keys["keys"].as_array_mut().context("no list of keys")?;
+        all.push(json!({"name": name, "keyPath": key, "certPath": chain}));
+        fs::write(&list, keys.to_string())?;
+        fs::set_permissions(&list, fs::Permissions::from_mode(0o600))?;
         Ok(())
     }
 

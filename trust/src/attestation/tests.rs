@@ -60,6 +60,7 @@ fn signed(signer: usize, predicate_type: &str, predicate: &Value) -> SignedState
     SignedStatement {
         bytes: statement.to_string().into_bytes(),
         signer,
+        entries: vec![signer],
         verified: Verified {
             signer: format!("signer {signer}"),
             signed_at: None,
@@ -314,6 +315,41 @@ fn each_of_the_required_number_of_signers_must_say_it() {
     );
     // What does not hold keeps nothing from counting.
     assert!(judge(&two, &[bad(0), good(1), bad(1), good(0)]).is_ok());
+}
+
+#[test]
+fn a_statement_that_does_not_hold_takes_no_place_from_one_that_does() {
+    let two = AttestationRequirement {
+        signers: SigstoreSigners {
+            threshold: 2,
+            ..requirement(SLSA1).signers
+        },
+        ..demanding(SLSA1)
+    };
+    let by = |signer, entries: &[usize], predicate: &Value| SignedStatement {
+        entries: entries.to_vec(),
+        ..signed(signer, SLSA1, predicate)
+    };
+    // Signer 0 matches the first pattern alone, 2 the second, 1 both.
+    for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
+        let who = |one: usize| [&[0][..], &[0, 1], &[1]][one];
+        for bad in 0..3 {
+            let statements: Vec<SignedStatement> = order
+                .iter()
+                .map(|one| match *one == bad {
+                    true => by(*one, who(*one), &json!({})),
+                    false => by(*one, who(*one), &slsa1()),
+                })
+                .collect();
+            assert_eq!(
+                judge(&two, &statements).unwrap().len(),
+                2,
+                "{order:?} {bad}"
+            );
+        }
+    }
+    // One who matches both patterns is still one.
+    assert!(judge(&two, &[by(1, &[0, 1], &slsa1())]).is_err());
 }
 
 fn scan(signer: usize, time: &str, severity: &str) -> SignedStatement {

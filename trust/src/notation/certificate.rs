@@ -34,6 +34,9 @@ static ALGORITHMS: [&dyn SignatureVerificationAlgorithm; 19] = [
     algorithms::ED25519,
 ];
 
+/// Most extensions; real certificates have about ten. Each is looked up for each question.
+const MAX_EXTENSIONS: usize = 64;
+
 /// A parsed certificate. Nothing about it is verified.
 #[derive(Debug, Clone)]
 pub(super) struct Certificate {
@@ -51,8 +54,13 @@ impl Certificate {
         if parsed.signature_algorithm != parsed.tbs_certificate.signature {
             return Err(DAMAGED);
         }
+        let extensions = parsed.tbs_certificate.extensions.as_deref();
+        let extensions = extensions.unwrap_or_default();
+        if extensions.len() > MAX_EXTENSIONS {
+            return Err("a certificate has too many extensions");
+        }
         let mut known: Vec<ObjectIdentifier> = Vec::new();
-        for extension in parsed.tbs_certificate.extensions.iter().flatten() {
+        for extension in extensions {
             // RFC 5280 section 4.2: one instance of an extension.
             if known.contains(&extension.extn_id) {
                 return Err("a certificate has an extension twice");
@@ -148,4 +156,33 @@ fn signed_bytes(der: &[u8]) -> Option<Vec<u8>> {
             Ok(signed)
         })
         .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use x509_cert::der::asn1::OctetString;
+    use x509_cert::ext::Extension;
+
+    use super::*;
+
+    #[test]
+    fn extensions_are_counted_before_they_are_compared() {
+        let der = include_bytes!("../../tests/fixtures/revocation/good.crt");
+        let good = x509_cert::Certificate::from_der(der).unwrap();
+        let with = |count: u32| {
+            let mut many = good.clone();
+            let extension = |number: u32| Extension {
+                extn_id: ObjectIdentifier::new(&format!("1.3.6.1.4.1.{number}")).unwrap(),
+                critical: false,
+                extn_value: OctetString::new(Vec::new()).unwrap(),
+            };
+            many.tbs_certificate.extensions = Some((0..count).map(extension).collect());
+            Certificate::parse(&many.to_der().unwrap()).map(|_| ())
+        };
+        assert_eq!(with(64), Ok(()));
+        let refused = Err("a certificate has too many extensions");
+        assert_eq!(with(65), refused);
+        // As many as an envelope has room for.
+        assert_eq!(with(15_000), refused);
+    }
 }

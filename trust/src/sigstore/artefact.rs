@@ -25,6 +25,9 @@ const MAX_ANNOTATION: usize = 256 << 10;
 /// Most log entries, timestamps and certificates of one artefact.
 const MAX_PARTS: usize = 8;
 
+/// Most signatures of one checkpoint: its log's, and those of witnesses.
+const MAX_COSIGNERS: usize = 32;
+
 /// The payload type of in-toto statements in DSSE.
 const IN_TOTO: &str = "application/vnd.in-toto+json";
 
@@ -128,7 +131,12 @@ impl Signed {
             .len()
             .max(stamps.len())
             .max(certificates);
-        if most > MAX_PARTS {
+        // Each may name the log's key and is verified then: some thousands fit into an entry.
+        let cosigners = material.tlog_entries.iter().filter_map(|entry| {
+            let proof = entry.inclusion_proof.as_ref()?;
+            Some(proof.checkpoint.checkpoint()?.signatures().len())
+        });
+        if most > MAX_PARTS || cosigners.max().is_some_and(|most| most > MAX_COSIGNERS) {
             return Err(Reason::TooMany);
         }
         let (message, content) = match &bundle.content {

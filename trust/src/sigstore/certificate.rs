@@ -9,7 +9,8 @@ use x509_cert::ext::pkix::name::GeneralName;
 /// Fulcio's user names, such as `alice!example.com` (fulcio, docs/oid-info.md).
 const USER_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.7");
 
-/// Every subject alternative name that is an email address, a URI or a user name. `None`: it does not parse.
+/// Every subject alternative name that is an email address, a URI or a user name, in an order of their own: whoever has two
+/// certificates for the same names is one signer. `None`: it does not parse.
 pub(super) fn names(der: &[u8]) -> Option<Vec<String>> {
     let certificate = Certificate::from_der(der).ok()?;
     let found: Option<(bool, SubjectAltName)> = certificate.tbs_certificate.get().ok()?;
@@ -29,5 +30,7 @@ pub(super) fn names(der: &[u8]) -> Option<Vec<String>> {
             _ => {}
         }
     }
+    names.sort_unstable();
+    names.dedup();
     Some(names)
 }

@@ -5,16 +5,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::signers::{Hit, Who};
-
-/// One entry for each real signer, different ones as far as possible (a maximum bipartite matching). Signers who get none
-/// of their own are not in the answer.
-pub(super) fn assign(hits: &[Hit]) -> BTreeMap<Who, usize> {
-    let mut wanted: BTreeMap<&Who, BTreeSet<usize>> = BTreeMap::new();
-    for hit in hits {
-        wanted.entry(&hit.who).or_default().extend(&hit.signers);
+/// One entry for each real signer, given with those that they match: different ones as far as possible (a maximum bipartite
+/// matching). Signers who get none of their own are not in the answer.
+///
+/// Only signatures that count may be given: one that does not would take an entry from one that does.
+pub(crate) fn assign<'a, P: Ord + Clone>(
+    hits: impl IntoIterator<Item = (P, &'a [usize])>,
+) -> BTreeMap<P, usize> {
+    let mut wanted: BTreeMap<P, BTreeSet<usize>> = BTreeMap::new();
+    for (who, entries) in hits {
+        wanted.entry(who).or_default().extend(entries);
     }
-    let people: Vec<(&Who, Vec<usize>)> = wanted
+    let people: Vec<(P, Vec<usize>)> = wanted
         .into_iter()
         .map(|(who, entries)| (who, entries.into_iter().collect()))
         .collect();
@@ -23,12 +25,12 @@ pub(super) fn assign(hits: &[Hit]) -> BTreeMap<Who, usize> {
         augment(person, &people, &mut held);
     }
     held.into_iter()
-        .filter_map(|(entry, person)| people.get(person).map(|(who, _)| ((*who).clone(), entry)))
+        .filter_map(|(entry, person)| people.get(person).map(|(who, _)| (who.clone(), entry)))
         .collect()
 }
 
 /// Finds an entry for `first` by breadth-first search, moving others to entries that are free where that helps.
-fn augment(first: usize, people: &[(&Who, Vec<usize>)], held: &mut BTreeMap<usize, usize>) {
+fn augment<P>(first: usize, people: &[(P, Vec<usize>)], held: &mut BTreeMap<usize, usize>) {
     // Entry to the person who wants it, and the entry that person would give up.
     let mut reached: BTreeMap<usize, (usize, Option<usize>)> = BTreeMap::new();
     let mut queue = vec![(first, None)];
@@ -58,50 +60,34 @@ fn augment(first: usize, people: &[(&Who, Vec<usize>)], held: &mut BTreeMap<usiz
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Verified;
 
-    fn hit(name: &str, signers: &[usize]) -> Hit {
-        Hit {
-            who: Who::Identity {
-                names: vec![name.to_owned()],
-                issuer: String::new(),
-            },
-            signers: signers.to_vec(),
-            verified: Verified {
-                signer: name.to_owned(),
-                signed_at: None,
-                notes: Vec::new(),
-            },
-        }
-    }
-
-    fn entries(hits: &[Hit]) -> Vec<usize> {
-        let mut entries: Vec<usize> = assign(hits).into_values().collect();
+    fn entries(hits: &[(&str, &[usize])]) -> Vec<usize> {
+        let mut entries: Vec<usize> = assign(hits.iter().copied()).into_values().collect();
         entries.sort_unstable();
         entries
     }
 
     #[test]
     fn one_person_who_matches_two_patterns_counts_once() {
-        assert_eq!(entries(&[hit("alice", &[0, 1])]).len(), 1);
-        assert_eq!(entries(&[hit("alice", &[0]), hit("alice", &[1])]).len(), 1);
+        assert_eq!(entries(&[("alice", &[0, 1])]).len(), 1);
+        assert_eq!(entries(&[("alice", &[0]), ("alice", &[1])]).len(), 1);
     }
 
     #[test]
     fn a_broad_pattern_does_not_take_the_narrow_ones_person() {
-        let hits = [hit("alice", &[0, 1]), hit("bob", &[0])];
-        assert_eq!(entries(&hits), [0, 1]);
-        let hits = [
-            hit("a", &[0, 1]),
-            hit("b", &[0, 2]),
-            hit("c", &[0]),
-            hit("d", &[2, 1, 3]),
+        let both = entries(&[("alice", &[0, 1]), ("bob", &[0])]);
+        assert_eq!(both, [0, 1]);
+        let four: [(&str, &[usize]); 4] = [
+            ("a", &[0, 1]),
+            ("b", &[0, 2]),
+            ("c", &[0]),
+            ("d", &[2, 1, 3]),
         ];
-        assert_eq!(entries(&hits), [0, 1, 2, 3]);
+        assert_eq!(entries(&four), [0, 1, 2, 3]);
     }
 
     #[test]
     fn two_people_for_one_pattern_count_once() {
-        assert_eq!(entries(&[hit("alice", &[0]), hit("bob", &[0])]), [0]);
+        assert_eq!(entries(&[("alice", &[0]), ("bob", &[0])]), [0]);
     }
 }

@@ -9,8 +9,8 @@ pub enum Reason {
     /// Beyond the number of artefacts that are looked at.
     #[error("comes after more signatures than are looked at")]
     TooManyArtefacts,
-    /// More certificates, log entries or timestamps than a signature has.
-    #[error("has more certificates, log entries or timestamps than are looked at")]
+    /// More certificates, log entries, timestamps or signatures of a checkpoint than a signature has.
+    #[error("has more certificates, log entries, timestamps or witnesses than are looked at")]
     TooMany,
     /// JSON, base64 or DER that does not parse, or a version that is not known.
     #[error("cannot be read: {0}")]

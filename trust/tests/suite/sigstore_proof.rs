@@ -78,6 +78,31 @@ fn a_checkpoint_of_another_log_does_not_count() {
 }
 
 #[test]
+fn signatures_of_witnesses_are_left_aside_and_a_flood_of_them_is_not_verified() {
+    let log = Log::new();
+    for entry in entries(&log, &bundle()) {
+        let envelope = &entry["inclusionProof"]["checkpoint"]["envelope"];
+        let (note, signature) = envelope.as_str().unwrap().split_once("\n\n").unwrap();
+        // They name the log's own key: each would have to be verified.
+        let (origin, encoded) = signature.trim_end().rsplit_once(' ').unwrap();
+        let hint = unb64(encoded)[..4].to_vec();
+        let with = |others: u8| {
+            let forged = |one: u8| format!("{origin} {}\n", b64([&hint[..], &[one; 70]].concat()));
+            let others: String = (0..others).map(forged).collect();
+            let mut entry = entry.clone();
+            entry["inclusionProof"]["checkpoint"]["envelope"] =
+                format!("{note}\n\n{others}{signature}").into();
+            with_entries(&bundle(), vec![entry])
+        };
+        names(verify(p256(&log), &[with(31)]));
+        assert_eq!(
+            why(&log, with(32)),
+            "1 was found and does not count: has more certificates, log entries, timestamps or witnesses than are looked at"
+        );
+    }
+}
+
+#[test]
 fn a_body_that_is_not_in_the_tree_does_not_count() {
     let log = Log::new();
     for mut entry in entries(&log, &bundle()) {
@@ -197,6 +222,6 @@ fn every_entry_must_hold_and_a_promise_alone_is_not_enough_in_newer_bundles() {
     let many = vec![good; 9];
     assert_eq!(
         why(&log, with_entries(&bundle(), many)),
-        "1 was found and does not count: has more certificates, log entries or timestamps than are looked at"
+        "1 was found and does not count: has more certificates, log entries, timestamps or witnesses than are looked at"
     );
 }

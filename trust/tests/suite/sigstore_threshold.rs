@@ -91,7 +91,11 @@ fn statements_of_both_formats_come_as_they_were_signed() {
             .collect();
         assert_eq!(types.len(), 2, "{name}");
         assert!(types.contains(&"https://slsa.dev/provenance/v1".to_owned()));
-        assert!(found.iter().all(|one| one.signer == 1));
+        assert!(
+            found
+                .iter()
+                .all(|one| one.signer == 0 && one.entries == [1])
+        );
         let mut backwards = case(name);
         backwards.reverse();
         assert_eq!(statements(&signers, &backwards).0, found);
