@@ -198,6 +198,11 @@ impl<'n> Fields<'n> {
         }
     }
 
+    /// Whether there is a field called `key` that was not taken.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|entry| entry.key == key)
+    }
+
     /// The field called `key`, if it is there, whatever its value.
     pub(crate) fn take(&mut self, key: &str) -> Option<Field<'n>> {
         let at = self.entries.iter().position(|entry| entry.key == key)?;

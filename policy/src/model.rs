@@ -140,13 +140,6 @@ pub enum Requirement {
     Simple(SimpleRequirement),
     /// Annotations and labels of the image.
     Annotations(AnnotationsRequirement),
-    /// A signature system this build cannot verify: it compiles and always denies, saying so.
-    Unsupported {
-        /// The word of the document.
-        system: String,
-        /// Where it stands.
-        span: Span,
-    },
 }
 
 /// What a `trust` policy asks of Notary v1.
@@ -226,7 +219,6 @@ impl Requirement {
             Self::Notation(one) => one.blank(),
             Self::Simple(one) => one.blank(),
             Self::Annotations(one) => one.span = Span::nowhere(),
-            Self::Unsupported { span, .. } => *span = Span::nowhere(),
         }
     }
 }

@@ -99,3 +99,26 @@ fn a_choice_with_an_open_door_is_pointed_out() {
         "satisfied by `allow`",
     );
 }
+
+#[test]
+fn a_signer_who_counts_twice_towards_a_threshold_is_pointed_out() {
+    let rule = |second: &str| {
+        ours(&format!(
+            "[{{name: r.io/app, policy: {{anyOf: {{threshold: 2, of: [{{cosign: {{keys: [{{pem: A}}, {{pem: B}}]}}}}, {second}]}}}}}}]"
+        ))
+    };
+    let expected = "have a signer in common";
+    for second in [
+        "{cosign: {keys: [{pem: B}, {pem: C}]}}",
+        "{anyOf: [{cosign: {keys: [{pem: C}]}}, {cosign: {keys: [{pem: A}], transparencyLog: ignore}}]}",
+    ] {
+        assert_lint(&rule(second), expected);
+    }
+    for second in [
+        "{cosign: {keys: [{pem: C}]}}",
+        "{simple: {keys: [{pem: A}]}}",
+        "{cosign: {identities: [{identity: A, issuer: x}]}}",
+    ] {
+        assert_no_lint(&rule(second));
+    }
+}

@@ -231,7 +231,7 @@ fn a_private_key_among_the_certificates_is_refused() {
 }
 
 #[test]
-fn files_that_nobody_reads_refuse_the_set_except_the_policy_of_blobs() {
+fn files_that_nobody_reads_refuse_the_set_except_notations_own() {
     for name in [
         "notation/trustpolcy.json",
         "notation/x509/CA/acme/root.pem",
@@ -251,8 +251,11 @@ fn files_that_nobody_reads_refuse_the_set_except_the_policy_of_blobs() {
         errors.iter().any(|e| e.contains("one trust policy")),
         "{errors:?}"
     );
-    let loaded = try_load(STRICT, &[("notation/trustpolicy.blob.json", "anything")]).unwrap();
-    assert!(texts(&loaded.warnings)[0].contains("not read"));
+    for name in ["trustpolicy.blob.json", "config.json", "signingkeys.json"] {
+        let name = format!("notation/{name}");
+        let loaded = try_load(STRICT, &[(&name, "anything")]).unwrap();
+        assert!(texts(&loaded.warnings)[0].contains("not read"), "{name}");
+    }
 }
 
 #[test]

@@ -140,11 +140,17 @@ fn a_choice_that_nothing_can_or_everything_does_satisfy_is_refused() {
             "{anyOf: {threshold: -1, of: [{deny: {}}]}}",
             "must be a whole number",
         ),
+        (
+            "{anyOf: {threshold: 2, of: [{cosign: {keys: [{pem: A}]}}, {deny: {}}, {cosign: {keys: [{pem: A}]}}]}}",
+            "has an alternative twice",
+        ),
+        ("{anyOf: {of: [MANY]}}", "more than 256 requirements"),
         ("{anyOf: {threshold: 1}}", "`of` is missing"),
         ("{allOf: {of: [{deny: {}}]}}", "must be a list"),
         ("{anyOf: {of: [{deny: {}}], treshold: 1}}", "unknown field"),
     ] {
-        assert_refused(&with(policy), expected);
+        let many = ["{deny: {}}"; 257].join(", ");
+        assert_refused(&with(&policy.replace("MANY", &many)), expected);
     }
     let mut deep = "{deny: {}}".to_owned();
     for _ in 0..10 {

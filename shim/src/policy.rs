@@ -20,8 +20,8 @@ use portcullis_policy::Diagnostic;
 use portcullis_trust::{CompiledPolicy, Timestamp};
 
 pub use bootstrap_file::read_bootstrap;
-pub(crate) use directory::files_unowned;
 pub use directory::{Contents, DirectoryReader, ReadError};
+pub(crate) use directory::{files_unowned, unread_folders};
 pub use handle::{PolicyHandle, ResetError};
 pub use keeper::{PolicyKeeper, StartError};
 pub use last_good::{FileLastGood, LastGood, LastGoodError};

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use portcullis_tests::containerd::Generation;
 use portcullis_tests::gated::Gated;
 use portcullis_tests::image::{Image, Recipe};
-use portcullis_tests::kubelet::{Pod, PullPolicy};
+use portcullis_tests::kubelet::{Pod, PullPolicy, Reason};
 use portcullis_tests::node::{HOST, pinned, tagged};
 use portcullis_tests::signers::{Cosign, Format, Subject};
 use portcullis_tests::skip;
@@ -353,10 +353,10 @@ async fn index_and_platform_manifest_are_each_judged_by_their_own_signatures() -
                 format!("{HOST}/{REPOSITORY}:{marker}@{digest}"),
             ] {
                 if digest == signed {
-                    let output = shop.runs(&reference).await?;
+                    let output = shop.gated.runs(&reference).await?;
                     assert_eq!(output, format!("marker={marker} uid=0"));
                 } else {
-                    shop.refused(&reference).await?;
+                    shop.gated.refuses(&reference).await?;
                 }
             }
         }

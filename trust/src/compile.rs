@@ -43,7 +43,7 @@ pub struct CompiledPolicy {
 /// What matching alone tells, before any network.
 #[derive(Debug, Clone)]
 pub enum Prematch<'a> {
-    /// Refused already (no rule, explicit deny, unsupported system): no request may be made for it.
+    /// Refused already (no rule, explicit deny, `tags: immutable`): no request may be made for it.
     Refused(Decision),
     /// These rules govern it.
     Governed(Needs<'a>),

@@ -79,7 +79,7 @@ pub enum DenialReason {
     Unsigned,
     /// Evidence was gathered and speaks against the image.
     NotSatisfied,
-    /// The requirement names a system this build does not verify.
+    /// The rule asks for something this build cannot hold (`tags: immutable`).
     Unsupported,
 }
 
@@ -200,7 +200,11 @@ impl CompiledPolicy {
         Decision {
             denial: Some(Denial {
                 reason: DenialReason::NoRule,
-                text: format!("{}: {}", text::subject(asked), text::no_rule(scope)),
+                text: format!(
+                    "{}: {}",
+                    text::subject(asked),
+                    text::no_rule(scope, &self.set)
+                ),
             }),
             mode: self.node_mode,
             rules: Vec::new(),

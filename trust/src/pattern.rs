@@ -24,14 +24,15 @@ impl TextPattern {
     /// # Errors
     /// What is wrong with the regular expression, in words of the `regex` crate.
     pub fn compile(text: &TextMatch) -> Result<Self, String> {
-        let expression = |body: &str| {
+        let build = |expression: &str| {
             // `(?s)`: a line break in a certificate's name must not end what `.` covers.
-            regex::RegexBuilder::new(&format!(r"\A(?:{body})\z"))
+            regex::RegexBuilder::new(expression)
                 .dot_matches_new_line(true)
                 .size_limit(REGEX_SIZE)
                 .build()
                 .map_err(|error| error.to_string())
         };
+        let expression = |body: &str| build(&format!(r"\A(?:{body})\z"));
         let (kind, shown) = match text {
             TextMatch::Exact(text) => (Kind::Exact(text.clone()), text.clone()),
             TextMatch::Glob(text) => {
@@ -40,7 +41,7 @@ impl TextPattern {
             }
             TextMatch::Regex(text) => {
                 // Alone, so that a body such as `a)|(?:b` cannot leave the group that anchors it.
-                regex::Regex::new(text).map_err(|error| error.to_string())?;
+                build(text)?;
                 (Kind::Regex(expression(text)?), format!("/{text}/"))
             }
         };
@@ -64,6 +65,13 @@ impl TextPattern {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_expression_that_grows_when_compiled_is_refused_before_it_does() {
+        let bomb = TextMatch::Regex(r"\w{500}\w{500}".to_owned());
+        let error = TextPattern::compile(&bomb).expect_err("a bomb");
+        assert!(error.contains(&REGEX_SIZE.to_string()), "{error}");
+    }
 
     fn matches(pattern: &TextMatch, text: &str) -> bool {
         TextPattern::compile(pattern).unwrap().matches(text)

@@ -116,10 +116,6 @@ impl Writer {
             Requirement::Notation(notation) => ("notation", self::notation(notation)),
             Requirement::Simple(simple) => ("simple", self.simple(simple, scope)),
             Requirement::Annotations(one) => ("annotations", annotations(one)),
-            Requirement::Unsupported { system, .. } => {
-                let reason = format!("{system} is not verified by this version");
-                ("deny", map([("reason", Value::Text(reason))]))
-            }
         };
         map([(key, value)])
     }

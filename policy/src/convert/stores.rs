@@ -52,7 +52,7 @@ fn stores_of(requirement: &Requirement) -> Option<&RegistriesD> {
         if let Requirement::Simple(simple) = one
             && let SignatureStore::RegistriesD(stores) = &simple.store
         {
-            found = Some(stores);
+            found = Some(stores.as_ref());
         }
     });
     found

@@ -70,6 +70,15 @@ fn one<'n>(
     let Some(mut fields) = whole.fields(report) else {
         return;
     };
+    if let Some(place) = place_of_other_tools(&fields) {
+        report.error(
+            whole.span(),
+            format!(
+                "this looks like {place} (in a ConfigMap, `__` for each `/`): that is where files of other tools are read"
+            ),
+        );
+        return;
+    }
     let api_version = fields.require("apiVersion", report);
     let kind = fields.require("kind", report);
     let (Some(api_version), Some(kind)) = (api_version, kind) else {
@@ -97,6 +106,22 @@ fn one<'n>(
             }
         }
         _ => report.error(api_version.span(), foreign(version_text, kind_text)),
+    }
+}
+
+/// What a document of another tool that lies among ours looks like, and where it belongs.
+fn place_of_other_tools(fields: &Fields<'_>) -> Option<&'static str> {
+    let has = |key: &str| fields.has(key);
+    if has("apiVersion") || has("kind") {
+        None
+    } else if has("trustPolicies") {
+        Some("notation's trust policy, which belongs into `notation/trustpolicy.json`")
+    } else if has("default") {
+        Some("a policy.json of containers/image, which belongs into `containers/`")
+    } else if has("docker") || has("default-docker") {
+        Some("a file of registries.d, which belongs into `containers/registries.d/`")
+    } else {
+        None
     }
 }
 

@@ -1,6 +1,7 @@
 //! What loads, and is probably not what was meant.
 
 mod loose_text;
+mod shared_signers;
 mod signatures;
 
 use super::{Compiled, LoadOptions, SourceFile, compile};
@@ -54,6 +55,7 @@ fn rules(set: &PolicySet, report: &mut Report) {
             report.warning(rule.span.clone(), message);
         }
         signatures::rule(rule, report);
+        shared_signers::rule(rule, report);
     }
 }
 

@@ -7,7 +7,9 @@ use crate::model::Requirement;
 use crate::report::Report;
 use crate::span::Span;
 
-/// How deep `allOf` and `anyOf` may nest.
+/// Most requirements in one `allOf` or `anyOf`.
+const MAX_ITEMS: usize = 256;
+/// How deep they may nest.
 const MAX_NESTING: usize = 8;
 
 /// Longest `reason`, in characters.
@@ -124,11 +126,30 @@ fn some_of(
         );
         return None;
     }
+    if items.len() > MAX_ITEMS {
+        cx.report.error(
+            field.span(),
+            format!("holds more than {MAX_ITEMS} requirements"),
+        );
+        return None;
+    }
     let all: Vec<Option<Requirement>> = items
         .iter()
         .map(|item| nested(item, depth.saturating_add(1), rule, cx))
         .collect();
     all.into_iter().collect()
+}
+
+fn all_differ(of: &[Requirement]) -> bool {
+    let mut seen: Vec<Requirement> = Vec::new();
+    for one in of {
+        let one = one.clone().without_places();
+        if seen.contains(&one) {
+            return false;
+        }
+        seen.push(one);
+    }
+    true
 }
 
 /// `anyOf: [...]`, or `anyOf: {threshold: 2, of: [...]}`.
@@ -153,6 +174,13 @@ fn any_of(
     };
     let of = of?;
     if (1..=of.len()).contains(&number) {
+        if number > 1 && !all_differ(&of) {
+            cx.report.error(
+                field.span(),
+                "has an alternative twice: what satisfies it would count twice",
+            );
+            return None;
+        }
         return Some(Requirement::Any {
             threshold: number,
             of,

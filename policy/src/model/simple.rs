@@ -1,6 +1,7 @@
 //! What `simple` asks for: OpenPGP simple signing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::material::{KeyMaterial, Password};
 use crate::pattern::{Subject, containers_scope};
@@ -51,7 +52,7 @@ pub enum SignatureStore {
     /// A web server or folder with signatures.
     Lookaside(Lookaside),
     /// registries.d: by the image's name; where nothing is configured for it, the registry's extension.
-    RegistriesD(RegistriesD),
+    RegistriesD(Arc<RegistriesD>),
 }
 
 /// The base of a lookaside store.

@@ -37,9 +37,6 @@ pub(super) fn requirement(requirement: &Requirement) -> String {
         Requirement::Notation(one) => signatures::notation(one),
         Requirement::Simple(one) => signatures::simple(one),
         Requirement::Annotations(one) => signatures::annotations(one),
-        Requirement::Unsupported { system, .. } => {
-            format!("`{system}`, which this build does not verify: always denied")
-        }
     }
 }
 
@@ -66,9 +63,7 @@ pub(super) fn standing(
             format!("governs the namespace {name} only")
         }
         (Standing::OutOfScope, Scope::Cluster, Some(Scope::Namespace(name))) => {
-            format!(
-                "cluster rules are not read: the namespace {name} has an ImagePolicy of its own"
-            )
+            format!("cluster rules are not read: the namespace {name} has a policy of its own")
         }
         (Standing::OutOfScope, Scope::Cluster, _) => "cluster rules are not read here".to_owned(),
     }

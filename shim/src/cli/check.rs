@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::args::{CheckArgs, Global};
 use super::ask::{self, Asked};
-use super::text::{Pairs, Style, plain};
+use super::text::{Pairs, Style, pattern, plain};
 use super::{CliError, Exit, answer, complain};
 use crate::admin::{CheckReport, Endpoint, FindingReport, ImageQuestion};
 use crate::telemetry::Verdict;
@@ -105,7 +105,7 @@ fn render(report: &CheckReport, style: Style) -> String {
         pairs.add("digest", digest.to_string());
     }
     for rule in &report.rules {
-        let pattern = plain(&rule.pattern);
+        let pattern = pattern(&rule.pattern);
         pairs.add(
             "rule",
             format!("{pattern}\n{}  {}", rule.place, rule.document),

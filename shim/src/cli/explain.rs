@@ -6,7 +6,7 @@ use portcullis_policy::model::{Mode, Scope, TagRule};
 
 use super::args::{ExplainArgs, Global};
 use super::ask::{self, Asked};
-use super::text::{Pairs, Style, count, plain};
+use super::text::{Pairs, Style, count, pattern, plain};
 use super::{CliError, Exit, answer};
 use crate::admin::{Endpoint, ExplainReport, ExplainedRule, ImageQuestion};
 
@@ -91,11 +91,11 @@ fn render(report: &ExplainReport, all: bool, style: Style) -> String {
 
 fn governed_by(report: &ExplainReport) -> String {
     match (&report.scope, &report.namespace) {
-        (Some(Scope::Namespace(name)), _) => format!("the ImagePolicies of namespace {name}"),
+        (Some(Scope::Namespace(name)), _) => format!("the policy of namespace {name}"),
         (Some(Scope::Cluster), Some(name)) => {
-            format!("the ClusterImagePolicies (namespace {name} has no ImagePolicy)")
+            format!("the cluster's policy (namespace {name} has none of its own)")
         }
-        (Some(Scope::Cluster), None) => "the ClusterImagePolicies".to_owned(),
+        (Some(Scope::Cluster), None) => "the cluster's policy".to_owned(),
         (None, _) => "nothing: there are no policies for it".to_owned(),
     }
 }
@@ -127,7 +127,32 @@ fn render_rule(rule: &ExplainedRule, style: Style) -> String {
     }
     format!(
         "{}  {mark}\n{}",
-        style.strong(&plain(&rule.rule.pattern)),
+        style.strong(&pattern(&rule.rule.pattern)),
         pairs.render(2)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::RuleReport;
+
+    #[test]
+    fn a_rule_for_all_other_images_is_shown_as_it_is_written() {
+        let rule = |pattern: &str| ExplainedRule {
+            rule: RuleReport {
+                document: "policy.json".to_owned(),
+                pattern: pattern.to_owned(),
+                place: "containers/policy.json:2:3".to_owned(),
+            },
+            standing: "chosen".to_owned(),
+            because: "the most specific match".to_owned(),
+            mode: Mode::Enforce,
+            tags: TagRule::Floating,
+            requirement: "denied".to_owned(),
+        };
+        let shown = |pattern: &str| render_rule(&rule(pattern), Style::default());
+        assert!(shown("").starts_with("\"\"  applies\n"), "{}", shown(""));
+        assert!(shown("default").starts_with("default  applies\n"));
+    }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use portcullis_policy::bootstrap::Bootstrap;
 use portcullis_policy::load::SourceFile;
-use portcullis_policy::{Diagnostic, Severity};
+use portcullis_policy::{Diagnostic, Severity, Span};
 use serde::Serialize;
 
 use super::args::{Global, LintArgs};
@@ -16,7 +16,9 @@ use super::{CliError, Exit, answer};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::policy::safe_file::{self, SafeFileError};
-use crate::policy::{Contents, DirectoryReader, Loader, PolicySettings, SetLoader, files_unowned};
+use crate::policy::{
+    Contents, DirectoryReader, Loader, PolicySettings, SetLoader, files_unowned, unread_folders,
+};
 
 /// Largest file read; the daemon's cap for a whole set.
 const MAX_BYTES: u64 = 32 * 1024 * 1024;
@@ -52,7 +54,7 @@ pub(super) fn run(global: &Global, args: &LintArgs) -> Result<Exit, CliError> {
         options: config.load_options(),
         mode: config.mode,
     };
-    let report = lint(&loader, &input);
+    let report = lint(&loader, &input, unread(&args.paths));
     answer(global.output, &report, render)?;
     Ok(if report.errors == 0 {
         Exit::Yes
@@ -61,8 +63,27 @@ pub(super) fn run(global: &Global, args: &LintArgs) -> Result<Exit, CliError> {
     })
 }
 
-fn lint(loader: &SetLoader, input: &Input) -> LintReport {
-    let mut diagnostics = Vec::new();
+/// What lies beside the files of other tools and is not read: somebody meant a policy by it.
+fn unread(paths: &[PathBuf]) -> Vec<Diagnostic> {
+    let folders = paths.iter().flat_map(|path| unread_folders(path));
+    let warning = |folder: PathBuf| {
+        Diagnostic {
+        severity: Severity::Warning,
+        span: Span {
+            file: folder.display().to_string().into(),
+            line: 0,
+            column: 0,
+            path: String::new(),
+        },
+        message: "this folder is not read; those that are: keys/, containers/, containers/registries.d/, notation/ and \
+                  notation/x509/{ca,signingAuthority,tsa}/NAME/"
+            .to_owned(),
+    }
+    };
+    folders.map(warning).collect()
+}
+
+fn lint(loader: &SetLoader, input: &Input, mut diagnostics: Vec<Diagnostic>) -> LintReport {
     let bootstrap = match input.bootstrap.as_ref().map(|file| loader.bootstrap(file)) {
         Some(Ok(list)) => list,
         Some(Err(found)) => {
@@ -349,5 +370,38 @@ mod tests {
                 "keys/RPM-GPG-KEY-release",
             ]
         );
+    }
+
+    #[test]
+    fn a_folder_that_is_nearly_one_of_those_that_are_read_is_pointed_out() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [
+            "Containers/policy.json",
+            "containers/policies/shop.json",
+            "containers/registries.d/more/a.yaml",
+            "notation/x509/ca/acme/old/root.pem",
+            "tests/a.yaml",
+            "containers/.git/x.json",
+            "keys/shop.pub",
+        ] {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let found = unread(&[dir.path().to_owned()]);
+        let folders: Vec<&str> = found
+            .iter()
+            .filter_map(|one| one.span.file.strip_prefix(dir.path().to_str()?))
+            .collect();
+        assert_eq!(
+            folders,
+            [
+                "/Containers",
+                "/containers/policies",
+                "/containers/registries.d/more",
+                "/notation/x509/ca/acme/old",
+            ]
+        );
+        assert!(found.iter().all(|one| one.severity == Severity::Warning));
     }
 }

@@ -47,6 +47,15 @@ impl Style {
     }
 }
 
+/// A rule's pattern. That of a policy.json for all other images is `""`, and shown as it is written there.
+pub(super) fn pattern(text: &str) -> String {
+    if text.is_empty() {
+        "\"\"".to_owned()
+    } else {
+        plain(text)
+    }
+}
+
 /// Text from outside, fit for a terminal: control characters are escaped.
 pub(super) fn plain(text: &str) -> String {
     text.chars()

@@ -17,7 +17,7 @@ use super::safe_file::{self, SafeFileError};
 use crate::clock::Clock;
 
 use list::{Entry, list};
-pub(crate) use list::{files_unowned, folders, may_be_folder};
+pub(crate) use list::{files_unowned, folders, may_be_folder, unread_folders};
 
 /// Most files in a set.
 pub(super) const MAX_FILES: usize = 4096;

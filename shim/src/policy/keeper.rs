@@ -271,4 +271,6 @@ fn unusable_last_good(error: &LastGoodError) -> Diagnostic {
 }
 
 #[cfg(test)]
+mod native_tests;
+#[cfg(test)]
 mod tests;

@@ -52,7 +52,7 @@ impl<'a> Needs<'a> {
 
     fn add(&mut self, requirement: &'a Requirement, reference: &ImageReference) {
         match requirement {
-            Requirement::Deny { .. } | Requirement::Unsupported { .. } => {}
+            Requirement::Deny { .. } => {}
             Requirement::Allow => self.origin = true,
             Requirement::Notary(one) => {
                 if !self.notary.contains(&one) {
@@ -121,7 +121,7 @@ pub(crate) fn needs<'a>(
 /// Whether some evidence could satisfy `requirement`.
 pub(crate) fn reachable(requirement: &Requirement) -> bool {
     match requirement {
-        Requirement::Deny { .. } | Requirement::Unsupported { .. } => false,
+        Requirement::Deny { .. } => false,
         Requirement::All(of) => of.iter().all(reachable),
         Requirement::Any { threshold, of } => {
             of.iter().filter(|one| reachable(one)).count() >= *threshold

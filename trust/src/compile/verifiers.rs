@@ -57,8 +57,7 @@ impl Verifiers {
             | Requirement::Deny { .. }
             | Requirement::All(_)
             | Requirement::Any { .. }
-            | Requirement::Notary(_)
-            | Requirement::Unsupported { .. } => {}
+            | Requirement::Notary(_) => {}
         }
     }
 }

@@ -137,18 +137,6 @@ impl Judge<'_> {
                 },
                 advice: format!("Use another image, or {}", self.ask()),
             }),
-            Requirement::Unsupported { system, span } => Outcome::fails(Failure {
-                reason: DenialReason::Unsupported,
-                what: format!(
-                    "`{}` at {}{by} cannot be verified by this version of portcullis",
-                    text::quote(system),
-                    text::quote(&text::place(span))
-                ),
-                advice: format!(
-                    "Update portcullis, or {} for a requirement it can verify",
-                    self.ask()
-                ),
-            }),
             Requirement::Notary(one) => self.notary(one, by),
             Requirement::Cosign(one) => self.cosign(one, by),
             Requirement::Attestation(one) => self.attestation(one, by),

@@ -2,7 +2,7 @@
 //! retries of the same refusal have the same bytes.
 
 use portcullis_policy::Span;
-use portcullis_policy::model::{Rule, Scope};
+use portcullis_policy::model::{Dialect, PolicySet, Rule, Scope};
 
 use super::Asked;
 use crate::finding::unseemly;
@@ -43,8 +43,15 @@ pub(super) fn place(span: &Span) -> String {
 }
 
 /// What no rule means, by whose rules were read.
-pub(super) fn no_rule(scope: Option<&Scope>) -> String {
+pub(super) fn no_rule(scope: Option<&Scope>, set: &PolicySet) -> String {
+    let mut rules = set.rules.iter();
+    let is_statement = |rule: &Rule| rule.pattern.dialect == Dialect::Notation;
     match scope {
+        Some(read) if rules.any(|rule| rule.scope == *read && is_statement(rule)) => {
+            "no statement of notation's trust policy names its repository. Add one for it, or use an image of a repository \
+             that one names"
+                .to_owned()
+        }
         Some(Scope::Namespace(namespace)) => format!(
             "no rule in the ImagePolicies of namespace {} matches it. Add a rule for it there, or use an image that one \
              allows",

@@ -7,8 +7,7 @@ use portcullis_trust::compile::{Needs, Prematch};
 use portcullis_trust::{CompiledPolicy, DenialReason, Evidence, Question};
 
 use crate::common::policy::{
-    alice, any, bootstrapped, compile, decide, deny, gathered, notary, pulled, reference, rule,
-    set, unsupported,
+    alice, any, bootstrapped, compile, decide, deny, gathered, notary, pulled, reference, rule, set,
 };
 use crate::common::{APP, digest_of, now};
 
@@ -118,14 +117,13 @@ fn scope_of_says_who_governs() {
 fn what_can_never_hold_is_refused_before_any_network() {
     for (requirement, reason) in [
         (deny(None), DenialReason::Denied),
-        (unsupported("cosign"), DenialReason::Unsupported),
         (
-            Requirement::All(vec![alice(), unsupported("cosign")]),
-            DenialReason::Unsupported,
+            Requirement::All(vec![alice(), deny(None)]),
+            DenialReason::Denied,
         ),
         (
-            any(1, vec![unsupported("cosign"), unsupported("notation")]),
-            DenialReason::Unsupported,
+            any(1, vec![deny(None), deny(Some("retired"))]),
+            DenialReason::Denied,
         ),
         (any(2, vec![alice(), deny(None)]), DenialReason::Denied),
     ] {
@@ -173,10 +171,10 @@ fn needs_are_those_of_the_branches_that_can_hold() {
     let policy = compile(vec![rule(any(
         1,
         vec![
-            unsupported("cosign"),
+            deny(None),
             alice(),
             alice(),
-            Requirement::All(vec![bob, unsupported("cosign")]),
+            Requirement::All(vec![bob, deny(None)]),
         ],
     ))]);
     let image = reference(V1);
@@ -250,26 +248,22 @@ fn the_node_in_audit_covers_every_rule_and_no_rule() {
 
 #[test]
 fn a_hopeless_rule_in_audit_does_not_hide_an_enforced_one() {
-    let policy = compile(vec![audited(unsupported("cosign")), tied(rule(alice()))]);
+    let policy = compile(vec![audited(any(1, vec![deny(None)])), tied(rule(alice()))]);
     let image = reference(V1);
     assert_eq!(governed(&policy, &image).mode, Mode::Enforce);
     let decision = decide(&policy, V1, &digest_of("evil"), &gathered());
     assert_eq!(decision.mode, Mode::Enforce);
-    let policy = compile(vec![audited(unsupported("cosign")), tied(audited(alice()))]);
-    assert_eq!(
-        refused(&policy, V1),
-        (DenialReason::Unsupported, Mode::Audit)
-    );
+    let policy = compile(vec![
+        audited(any(1, vec![deny(None)])),
+        tied(audited(alice())),
+    ]);
+    assert_eq!(refused(&policy, V1), (DenialReason::Denied, Mode::Audit));
 }
 
 #[test]
 fn a_bootstrap_image_needs_no_rule_and_no_evidence() {
     let digest = digest_of("v1.0");
-    for rules in [
-        Vec::new(),
-        vec![rule(unsupported("cosign"))],
-        vec![rule(alice())],
-    ] {
+    for rules in [Vec::new(), vec![rule(alice())]] {
         let policy = bootstrapped(rules, digest);
         for image in [V1.to_owned(), format!("{APP}@{digest}")] {
             let decision = decide(&policy, &image, &digest, &Evidence::default());

@@ -9,7 +9,7 @@ use portcullis_trust::{Decision, DenialReason, Evidence, OriginSource, Timestamp
 
 use crate::common::policy::{
     alice, any, collection_of, compile, decide, decide_at, deny, gathered, notary, origin, pulled,
-    rule, trust, unsupported,
+    rule, trust,
 };
 use crate::common::{APP, Files, WEB, digest_of, gather, key, now, pinned};
 
@@ -263,28 +263,6 @@ fn a_deny_says_its_reason_on_one_line() {
             format!(
                 "namespace shop may not use {APP}:v1.0: {SHOP} denies it: end of life: use v3. Use another image, or ask \
                  who maintains ImagePolicy/apps"
-            )
-            .as_str()
-        )
-    );
-}
-
-#[test]
-fn a_system_this_build_cannot_verify_denies_and_says_so() {
-    let decision = judged(
-        unsupported("cosign"),
-        "v1.0",
-        &digest_of("v1.0"),
-        &gathered(),
-    );
-    assert_eq!(
-        denied(&decision),
-        (
-            DenialReason::Unsupported,
-            format!(
-                "namespace shop may not use {APP}:v1.0: `cosign` at apps.yaml:1:1 required by {SHOP} cannot be verified by \
-                 this version of portcullis. Update portcullis, or ask who maintains ImagePolicy/apps for a requirement \
-                 it can verify"
             )
             .as_str()
         )

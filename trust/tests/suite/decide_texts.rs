@@ -6,9 +6,7 @@ use std::time::Duration;
 use portcullis_policy::model::{Requirement, Rule, TagRule};
 use portcullis_trust::{DenialReason, Evidence};
 
-use crate::common::policy::{
-    alice, any, compile, decide, deny, gathered, notary, pulled, rule, unsupported,
-};
+use crate::common::policy::{alice, any, compile, decide, deny, gathered, notary, pulled, rule};
 use crate::common::{APP, digest_of};
 
 const SHOP: &str = "rule \"registry.example.com/shop/*\" (apps.yaml:1:1, ImagePolicy/apps)";
@@ -46,13 +44,6 @@ fn every_kind_of_refusal_reads_as_it_should() {
         )
     );
     assert_eq!(
-        unsigned(unsupported("cosign")),
-        format!(
-            "`cosign` at apps.yaml:1:1 required by {SHOP} cannot be verified by this version of portcullis. Update \
-             portcullis, or ask who maintains ImagePolicy/apps for a requirement it can verify"
-        )
-    );
-    assert_eq!(
         why(one(alice()), "v1.0", "evil", &gathered()),
         format!(
             "the signature required by {SHOP} is missing: tag v1.0 is signed for {}, not for {}. Sign the image with the \
@@ -84,25 +75,20 @@ fn every_kind_of_refusal_reads_as_it_should() {
 
 #[test]
 fn alternatives_are_each_said_with_what_they_lack() {
-    let of = vec![
-        alice(),
-        Requirement::Allow,
-        deny(None),
-        unsupported("cosign"),
-    ];
+    let of = vec![alice(), Requirement::Allow, deny(None)];
     assert_eq!(
         why(vec![rule(any(2, of))], "v9", "v1.0", &gathered()),
         format!(
-            "{SHOP} needs 2 of 4 alternatives and has 0: the signature is missing: tag v9 is not signed; a record that this \
-             digest comes from {APP} is missing; {SHOP} denies it; `cosign` at apps.yaml:1:1 cannot be verified by this \
-             version of portcullis. Sign the image with the required keys, or ask who maintains ImagePolicy/apps"
+            "{SHOP} needs 2 of 3 alternatives and has 0: the signature is missing: tag v9 is not signed; a record that this \
+             digest comes from {APP} is missing; {SHOP} denies it. Sign the image with the required keys, or ask who maintains \
+             ImagePolicy/apps"
         )
     );
 }
 
 #[test]
-fn an_alternative_that_cannot_be_verified_neither_helps_nor_hides_what_would() {
-    let either = || any(1, vec![unsupported("cosign"), alice()]);
+fn an_alternative_that_cannot_hold_neither_helps_nor_hides_what_would() {
+    let either = || any(1, vec![deny(None), alice()]);
     let judged = |evidence: &Evidence| {
         let image = format!("{APP}:v1.0");
         decide(

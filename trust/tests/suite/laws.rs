@@ -15,7 +15,7 @@ use proptest::sample::{select, subsequence};
 
 use crate::common::policy::{
     alice, any as any_of, bootstrapped, collection_of, compile, decide, deny, notary, origin,
-    reference, rule, trust, unsupported,
+    reference, rule, trust,
 };
 use crate::common::{APP, Files, WEB, digest_of, gather};
 use crate::laws_evidence::{descriptions, images, requirements, signatures};
@@ -49,7 +49,6 @@ fn requirement() -> impl Strategy<Value = Requirement> {
     let leaf = prop_oneof![
         Just(Requirement::Allow),
         Just(deny(None)),
-        Just(unsupported("cosign")),
         Just(notary(&[])),
         Just(alice()),
         Just(notary(&[("alice", "alice.pub"), ("bob", "bob.pub")])),

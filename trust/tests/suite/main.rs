@@ -26,6 +26,7 @@ mod np_common;
 mod np_envelopes;
 mod np_identity;
 mod np_levels;
+mod np_policies;
 mod np_revocation;
 mod np_stores;
 mod np_timestamp;

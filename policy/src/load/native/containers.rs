@@ -1,12 +1,14 @@
 //! containers-policy.json(5): `containers/policy.json` for the cluster, and `containers/<namespace>.json`, which replaces
 //! it for that namespace as in CRI-O's `signature_policy_dir`.
 
-use super::files::{Document, NativeFiles, is_yaml};
+use std::sync::Arc;
+
+use super::files::{Document, NativeFiles};
 use super::registries_d::{self, Registries};
 use super::{Claim, place, requirement};
 use crate::fields::Field;
 use crate::load::metadata;
-use crate::model::{Dialect, Pattern, Requirement, Rule, Scope, TagRule};
+use crate::model::{Dialect, Pattern, RegistriesD, Requirement, Rule, Scope, TagRule};
 use crate::pattern::CONTAINERS_DEFAULT;
 use crate::report::Report;
 
@@ -14,6 +16,21 @@ const FOLDER: &str = "containers/";
 const GLOBAL: &str = "policy.json";
 /// The one transport by which a node gets its images.
 const DOCKER: &str = "docker";
+/// Those of containers-transports(5) that are none of a node's.
+const OTHER_TRANSPORTS: [&str; 10] = [
+    "atomic",
+    "containers-storage",
+    "dir",
+    "docker-archive",
+    "docker-daemon",
+    "oci",
+    "oci-archive",
+    "ostree",
+    "sif",
+    "tarball",
+];
+/// Most requirements of one scope.
+const MAX_REQUIREMENTS: usize = 64;
 
 /// What the requirements of one scope may look at.
 pub(super) struct Context<'a> {
@@ -21,6 +38,8 @@ pub(super) struct Context<'a> {
     pub(super) registries: &'a Registries,
     /// The scope they stand under.
     pub(super) scope: &'a str,
+    /// Where signatures of its images are.
+    pub(super) stores: Arc<RegistriesD>,
 }
 
 /// Every policy file below `containers/`.
@@ -28,15 +47,18 @@ pub(super) fn read(files: &NativeFiles<'_>, report: &mut Report) -> Vec<Claim> {
     let registries = registries_d::read(files, report);
     let mut claims = Vec::new();
     for (name, file) in files.below(FOLDER) {
-        if name.contains('/') {
+        if name.starts_with(registries_d::BELOW) {
             continue;
         }
         // Anything else is a key.
-        let Some(stem) = name.strip_suffix(".json") else {
-            if is_yaml(name) {
+        let Some(stem) = name
+            .strip_suffix(".json")
+            .filter(|stem| !stem.contains('/'))
+        else {
+            if name.contains('/') || has_extension_of_a_policy(name) {
                 report.error(
                     place(file),
-                    "is neither policy.json, nor a namespace's .json, nor below registries.d/",
+                    "is neither policy.json, nor a namespace's .json, nor a key, nor below registries.d/",
                 );
             }
             continue;
@@ -65,6 +87,14 @@ pub(super) fn read(files: &NativeFiles<'_>, report: &mut Report) -> Vec<Claim> {
     claims
 }
 
+/// Whether somebody meant a file of this name to be a policy, which as a key it would not be.
+fn has_extension_of_a_policy(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    [".json", ".yaml", ".yml"]
+        .iter()
+        .any(|extension| name.ends_with(extension))
+}
+
 fn policy(
     whole: &Field<'_>,
     name: &str,
@@ -91,6 +121,7 @@ fn policy(
             files,
             registries,
             scope: text,
+            stores: Arc::new(registries.stores(text)),
         };
         let requirement = requirements(field, &context, report)?;
         rules.push(Rule {
@@ -114,6 +145,13 @@ fn policy(
     };
     for (transport, field) in transports {
         if transport != DOCKER {
+            if !OTHER_TRANSPORTS.contains(&transport) {
+                report.error(
+                    field.key_span(),
+                    "is not a transport; the one by which a node pulls its images is `docker`",
+                );
+                continue;
+            }
             report.warning(
                 field.key_span(),
                 "this transport is not read: a node pulls its images from registries, which is `docker`",
@@ -164,6 +202,13 @@ fn requirements(field: &Field<'_>, cx: &Context<'_>, report: &mut Report) -> Opt
         report.error(
             field.span(),
             "a list of requirements must not be empty; write `[{\"type\": \"reject\"}]` to refuse these images",
+        );
+        return None;
+    }
+    if items.len() > MAX_REQUIREMENTS {
+        report.error(
+            field.span(),
+            format!("holds more than {MAX_REQUIREMENTS} requirements"),
         );
         return None;
     }

@@ -1,6 +1,7 @@
 //! Which files of a set are other tools', under the names that they have there.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -30,16 +31,11 @@ pub(in crate::load) fn is_native(name: &str) -> bool {
     FOLDERS.iter().any(|folder| path.starts_with(folder))
 }
 
-/// Whether a file is YAML by its name.
-pub(super) fn is_yaml(name: &str) -> bool {
-    [".yaml", ".yml"]
-        .iter()
-        .any(|extension| name.ends_with(extension))
-}
-
 /// The files of other tools, and keys, by their path.
 pub(super) struct NativeFiles<'a> {
     files: BTreeMap<String, &'a SourceFile>,
+    /// The paths of the host that a file was taken for.
+    taken_for: RefCell<BTreeMap<String, String>>,
 }
 
 impl<'a> NativeFiles<'a> {
@@ -58,7 +54,7 @@ impl<'a> NativeFiles<'a> {
                 continue;
             }
             match files.get(&path) {
-                Some(first) if is_native(&path) => report.error(
+                Some(first) if first.name != file.name => report.error(
                     place(file),
                     format!(
                         "is the same file as `{}`, spelt as in a ConfigMap; keep one",
@@ -71,7 +67,27 @@ impl<'a> NativeFiles<'a> {
                 }
             }
         }
-        Self { files }
+        Self {
+            files,
+            taken_for: RefCell::default(),
+        }
+    }
+
+    /// Takes the file called `name` for `path` of the host, of which only the name counts here. Two keys of one name were
+    /// two keys there, and each would be trusted where the other was meant.
+    pub(super) fn take_for(&self, name: &str, path: &str) -> Result<(), String> {
+        let parts = path
+            .split('/')
+            .filter(|part| !part.is_empty() && *part != ".");
+        let root = if path.starts_with('/') { "/" } else { "" };
+        let path = format!("{root}{}", parts.collect::<Vec<_>>().join("/"));
+        let mut taken_for = self.taken_for.borrow_mut();
+        let first = taken_for.entry(name.to_owned()).or_insert(path.clone());
+        if *first == path {
+            Ok(())
+        } else {
+            Err(first.clone())
+        }
     }
 
     /// Whether there is nothing to do.
@@ -103,9 +119,13 @@ pub(super) struct Document {
 
 impl Document {
     pub(super) fn read(file: &SourceFile, report: &mut Report) -> Option<Self> {
-        let Ok(text) = std::str::from_utf8(&file.bytes) else {
-            report.error(place(file), "not UTF-8");
-            return None;
+        let text = match std::str::from_utf8(&file.bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                let message = format!("not UTF-8 after byte {}", error.valid_up_to());
+                report.error(place(file), message);
+                return None;
+            }
         };
         let name: Arc<str> = Arc::from(file.name.as_str());
         let mut nodes = yaml::parse(&name, text, yaml::Limits::default(), report);

@@ -160,6 +160,16 @@ fn from_path(
         );
         return None;
     }
+    if let Err(other) = files.take_for(name, path) {
+        report.error(
+            field.span(),
+            format!(
+                "only the last component of a path counts here, and `{other}` of this policy has the same: rename one of the \
+                 files, here and in the policy"
+            ),
+        );
+        return None;
+    }
     let Some(file) = found else {
         report.error(
             field.span(),

@@ -50,6 +50,10 @@ pub(super) fn read(files: &NativeFiles<'_>, report: &mut Report) -> Option<Claim
     for (name, file) in files.below(FOLDER) {
         match name {
             name if NAMES.contains(&name) => found.push(file),
+            // The tool keeps them beside its trust policy.
+            "config.json" | "signingkeys.json" => {
+                report.warning(place(file), "says nothing about trust, and is not read");
+            }
             BLOBS => report.warning(place(file), "is about files that are no images, and not read"),
             name if trust_store::is_certificate(name) => {}
             _ => report.error(

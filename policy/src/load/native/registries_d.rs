@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::files::{Document, NativeFiles, is_yaml};
+use super::files::{Document, NativeFiles};
 use super::place;
 use crate::fields::{Field, Fields};
 use crate::load::lookaside;
@@ -12,6 +12,8 @@ use crate::report::Report;
 use crate::span::Span;
 
 const FOLDER: &str = "containers/registries.d/";
+/// The same below `containers/`.
+pub(super) const BELOW: &str = "registries.d/";
 const DEFAULT: &str = "default-docker";
 
 /// Most scopes in all files.
@@ -78,11 +80,11 @@ pub(super) fn read(files: &NativeFiles<'_>, report: &mut Report) -> Registries {
     let mut registries = Registries::default();
     let mut places = Places::new();
     for (name, file) in files.below(FOLDER) {
-        if name.contains('/') {
-            continue;
-        }
-        if !is_yaml(name) {
-            report.error(place(file), "a file of registries.d ends with .yaml");
+        if name.contains('/') || name.strip_suffix(".yaml").is_none() {
+            report.error(
+                place(file),
+                "a file of registries.d is directly below it, and ends with .yaml",
+            );
             continue;
         }
         if !has_content(&file.bytes) {

@@ -1,6 +1,7 @@
 //! One entry of a list of requirements in `policy.json`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::containers::Context;
 use super::{identity, keys};
@@ -58,7 +59,7 @@ fn signed_by(
     Some(Requirement::Simple(SimpleRequirement {
         keys: keys?,
         identity: identity?,
-        store: SignatureStore::RegistriesD(cx.registries.stores(cx.scope)),
+        store: SignatureStore::RegistriesD(Arc::clone(&cx.stores)),
         span,
     }))
 }

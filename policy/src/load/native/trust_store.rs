@@ -27,10 +27,10 @@ pub(super) fn is_certificate(path: &str) -> bool {
         && parts.next().is_none()
 }
 
-/// The tool's rule for names of stores.
+/// The tool's rule for names of stores, but for those that are no names of folders.
 fn is_name(name: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
-    !name.is_empty() && name.bytes().all(allowed)
+    !name.is_empty() && name.bytes().all(allowed) && ![".", ".."].contains(&name)
 }
 
 /// `trustStores`: `KIND:NAME` each, and each must be there.

@@ -95,6 +95,15 @@ impl Folder {
     }
 }
 
+impl Folder {
+    /// Whether a folder of this name in it, which is not read, would be taken for one that is.
+    fn is_for_folders(self, name: &OsStr) -> bool {
+        let known = ["keys", "containers", "notation"];
+        let nearly = known.iter().any(|known| name.eq_ignore_ascii_case(known));
+        is_visible(name) && (nearly || self != Self::Top)
+    }
+}
+
 /// Neither a dotfile nor an editor's backup.
 fn is_visible(name: &OsStr) -> bool {
     let bytes = name.as_encoded_bytes();
@@ -113,6 +122,8 @@ struct Found {
 struct Tree {
     files: Vec<Found>,
     folders: Vec<PathBuf>,
+    /// Folders that somebody may have meant to be read.
+    unread: Vec<PathBuf>,
 }
 
 /// The files of the set in name order. `None`: one vanished meanwhile.
@@ -151,6 +162,17 @@ pub(crate) fn folders(dir: &Path) -> Vec<PathBuf> {
         .folders
 }
 
+/// Folders that are not read, and lie where those of other tools are or are called nearly like them.
+pub(crate) fn unread_folders(dir: &Path) -> Vec<PathBuf> {
+    let mut unread = walk(dir, "", false)
+        .ok()
+        .flatten()
+        .unwrap_or_default()
+        .unread;
+    unread.sort();
+    unread
+}
+
 /// Whether `path`, which is below `dir`, is or may become a folder of the set.
 pub(crate) fn may_be_folder(dir: &Path, path: &Path) -> bool {
     path.strip_prefix(dir)
@@ -185,6 +207,11 @@ fn walk(dir: &Path, root: &str, owned: bool) -> Result<Option<Tree>, ReadError> 
             match visit(&entry.path(), &entry.file_name(), &relative, folder, owned)? {
                 Visited::Vanished => return Ok(None),
                 Visited::Ignored => {}
+                Visited::Unread => {
+                    if tree.unread.len() < MAX_FOLDERS {
+                        tree.unread.push(entry.path());
+                    }
+                }
                 Visited::Folder(relative) => open.push(relative),
                 Visited::File(_) if tree.files.len() == MAX_FILES => {
                     return Err(too_much(dir, MAX_FILES, "policy files"));
@@ -202,6 +229,8 @@ enum Visited {
     File(Box<Found>),
     Folder(String),
     Ignored,
+    /// A folder, as [`unread_folders`] has it.
+    Unread,
     Vanished,
 }
 
@@ -223,6 +252,9 @@ fn visit(
         .to_str()
         .map(joined)
         .filter(|relative| is_visible(name) && Folder::of(relative).is_some());
+    if subfolder.is_none() && folder.is_for_folders(name) && path.is_dir() {
+        return Ok(Visited::Unread);
+    }
     if subfolder.is_none() && !folder.holds(name) {
         return Ok(Visited::Ignored);
     }

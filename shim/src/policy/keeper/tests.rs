@@ -7,18 +7,18 @@ use crate::clock::SystemClock;
 use crate::policy::FileLastGood;
 use crate::policy::state::tests::Lenient;
 
-struct Node {
+pub(super) struct Node {
     root: tempfile::TempDir,
 }
 
 impl Node {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("policy.d")).unwrap();
         Self { root }
     }
 
-    fn path(&self, name: &str) -> std::path::PathBuf {
+    pub(super) fn path(&self, name: &str) -> std::path::PathBuf {
         self.root.path().join(name)
     }
 
@@ -32,23 +32,26 @@ impl Node {
     }
 
     fn start_with(&self, last_good: Box<dyn LastGood>) -> (PolicyKeeper, PolicyHandle) {
+        self.start_loading(Arc::new(Lenient), last_good)
+    }
+
+    pub(super) fn start_loading(
+        &self,
+        loader: Arc<dyn Loader>,
+        last_good: Box<dyn LastGood>,
+    ) -> (PolicyKeeper, PolicyHandle) {
         let settings = PolicySettings {
             dir: self.path("policy.d"),
             bootstrap: self.path("bootstrap.yaml"),
             quiet: Duration::from_millis(5),
             poll: Duration::from_hours(1),
         };
-        PolicyKeeper::start(
-            settings,
-            Arc::new(Lenient),
-            last_good,
-            Arc::new(SystemClock),
-        )
-        .unwrap_or_else(|error| panic!("{error}"))
+        PolicyKeeper::start(settings, loader, last_good, Arc::new(SystemClock))
+            .unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
-fn run<T>(work: impl Future<Output = T>) -> T {
+pub(super) fn run<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -61,7 +64,7 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// Waits until the watch brought a set that satisfies `wanted`.
-fn wait(handle: &PolicyHandle, wanted: impl Fn(u64) -> bool) {
+pub(super) fn wait(handle: &PolicyHandle, wanted: impl Fn(u64) -> bool) {
     run(async {
         handle
             .subscribe()

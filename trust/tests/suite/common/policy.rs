@@ -87,13 +87,6 @@ pub(crate) fn deny(reason: Option<&str>) -> Requirement {
     }
 }
 
-pub(crate) fn unsupported(system: &str) -> Requirement {
-    Requirement::Unsupported {
-        system: system.to_owned(),
-        span: span(),
-    }
-}
-
 pub(crate) fn any(threshold: usize, of: Vec<Requirement>) -> Requirement {
     Requirement::Any { threshold, of }
 }
