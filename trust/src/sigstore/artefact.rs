@@ -16,16 +16,16 @@ use super::reason::Reason;
 use super::shape;
 use crate::evidence::{Artefact, ArtefactKind};
 
-/// Largest bundle or attestation, in bytes.
-const MAX_BUNDLE: usize = 4 << 20;
+/// Largest bundle or attestation, in bytes: it may hold an SBOM. As large as what is gathered.
+const MAX_BUNDLE: usize = 8 << 20;
 /// Largest simple-signing payload, in bytes.
 const MAX_PAYLOAD: usize = 64 << 10;
 /// Largest annotation, in bytes.
 const MAX_ANNOTATION: usize = 256 << 10;
-/// Most log entries and certificates of one artefact.
-const MAX_PARTS: usize = 8;
-/// Most timestamps of one artefact.
-const MAX_STAMPS: usize = 4;
+/// Most certificates of one artefact.
+const MAX_CERTIFICATES: usize = 8;
+/// Most log entries of one artefact, and most timestamps; there is mostly one. The chain is verified for the time in each.
+const MAX_TIMES: usize = 4;
 
 /// Most signatures of all its checkpoints: those of logs, and those of witnesses.
 const MAX_COSIGNERS: usize = 32;
@@ -128,14 +128,14 @@ impl Signed {
             _ => 1,
         };
         let stamps = &material.timestamp_verification_data.rfc3161_timestamps;
-        let most = material.tlog_entries.len().max(certificates);
+        let times = material.tlog_entries.len().max(stamps.len());
         // Each may name the log's key and is verified then: some thousands fit into an entry.
         let cosigners = material.tlog_entries.iter().filter_map(|entry| {
             let proof = entry.inclusion_proof.as_ref()?;
             Some(proof.checkpoint.checkpoint()?.signatures().len())
         });
-        if most > MAX_PARTS
-            || stamps.len() > MAX_STAMPS
+        if certificates > MAX_CERTIFICATES
+            || times > MAX_TIMES
             || cosigners.fold(0, usize::saturating_add) > MAX_COSIGNERS
         {
             return Err(Reason::TooMany);

@@ -3,6 +3,8 @@
 //! Two keys are the same if their material is: the algorithm and the key itself, however they were written down. cosign
 //! records no algorithm beside a signature, so that every one its key type is used with is tried.
 
+use std::cell::OnceCell;
+
 use aws_lc_rs::digest;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ECDSA_P521_SHA512_ASN1,
@@ -104,6 +106,38 @@ impl Message<'_> {
             (Self::Sha256(known), Hash::Sha256) => Some(known.to_vec()),
             (Self::Sha256(_), _) => None,
         }
+    }
+}
+
+/// A message with its digests, each computed once: there may be many keys, and an RSA key signs in six ways.
+pub(super) struct Digested<'a> {
+    pub(super) message: Message<'a>,
+    digests: [OnceCell<Option<digest::Digest>>; 3],
+}
+
+impl<'a> Digested<'a> {
+    pub(super) fn new(message: Message<'a>) -> Self {
+        Self {
+            message,
+            digests: Default::default(),
+        }
+    }
+
+    fn by(&self, hash: Hash) -> Option<&digest::Digest> {
+        let [sha256, sha384, sha512] = &self.digests;
+        let known = match hash {
+            Hash::Sha256 => sha256,
+            Hash::Sha384 => sha384,
+            Hash::Sha512 => sha512,
+        };
+        let compute = || match self.message {
+            Message::Bytes(bytes) => Some(digest::digest(hash.algorithm(), bytes)),
+            Message::Sha256(_) => {
+                let known = self.message.digest(hash)?;
+                digest::Digest::import_less_safe(&known, hash.algorithm()).ok()
+            }
+        };
+        known.get_or_init(compute).as_ref()
     }
 }
 
@@ -254,21 +288,20 @@ impl PublicKey {
         }
     }
 
-    /// Whether `signature` (ECDSA: DER) is this key's over `message`.
-    pub(super) fn verifies(&self, message: Message<'_>, signature: &[u8]) -> bool {
+    /// Whether `signature` (ECDSA: DER) is this key's over the message.
+    pub(super) fn verifies(&self, digested: &Digested<'_>, signature: &[u8]) -> bool {
         let by_scheme = self.schemes().iter().any(|(hash, scheme)| {
             let key = UnparsedPublicKey::new(*scheme, &self.bytes);
-            match message {
-                Message::Bytes(bytes) => key.verify(bytes, signature).is_ok(),
-                Message::Sha256(_) => message
-                    .digest(*hash)
-                    .and_then(|known| {
-                        digest::Digest::import_less_safe(&known, hash.algorithm()).ok()
-                    })
-                    .is_some_and(|known| key.verify_digest(&known, signature).is_ok()),
+            match (self.algorithm, digested.message) {
+                // It hashes more than the message.
+                (Algorithm::Ed25519, Message::Bytes(bytes)) => key.verify(bytes, signature).is_ok(),
+                (Algorithm::Ed25519, Message::Sha256(_)) => false,
+                _ => digested
+                    .by(*hash)
+                    .is_some_and(|digest| key.verify_digest(digest, signature).is_ok()),
             }
         });
-        by_scheme || self.verifies_ed25519ph(message, signature)
+        by_scheme || self.verifies_ed25519ph(digested.message, signature)
     }
 
     /// cosign signs container images with Ed25519ph (RFC 8032, section 5.1), everything else with Ed25519.

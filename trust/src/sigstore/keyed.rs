@@ -9,28 +9,28 @@ use sigstore_types::{SignatureBytes, TimestampToken};
 use sigstore_verify::tsa::verify_timestamp_for_authority;
 
 use super::artefact::Signed;
-use super::key::{Message, PublicKey};
+use super::key::{Digested, PublicKey};
 use super::log;
 use super::reason::Reason;
 use super::root::Root;
 use super::when::{self, earliest};
 use crate::time::Timestamp;
 
-/// Whether `signed` is by `key` over `message`, with a log entry where one is required. Returns when it was signed, as
+/// Whether `signed` is by `key` over the message, with a log entry where one is required. Returns when it was signed, as
 /// far as a log or a timestamp authority says.
 ///
 /// A key has no end: without `log`, timestamps prove nothing that is needed, and one that does not verify is left aside.
 /// With it, a timestamp that is there must verify, unless `root` is one that knows no authorities.
 pub(super) fn verify(
     signed: &Signed,
-    message: Message<'_>,
+    digested: &Digested<'_>,
     key: &PublicKey,
     root: &Root,
     log: Demand,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, Reason> {
     let signature = signed.signature();
-    if !key.verifies(message, signature) {
+    if !key.verifies(digested, signature) {
         return Err(Reason::OtherKey);
     }
     let material = &signed.bundle.verification_material;
@@ -39,7 +39,14 @@ pub(super) fn verify(
         return Err(Reason::KeysOnly);
     }
     let mut signed_at = match log {
-        Demand::Require => log::verify(&signed.bundle, message, signature, key, &root.logs, now)?,
+        Demand::Require => log::verify(
+            &signed.bundle,
+            digested.message,
+            signature,
+            key,
+            &root.logs,
+            now,
+        )?,
         Demand::Ignore => None,
     };
     for stamp in &material.timestamp_verification_data.rfc3161_timestamps {

@@ -7,7 +7,7 @@ use portcullis_policy::{Diagnostic, Severity, Span};
 use sigstore_types::{Artifact, Sha256Hash};
 
 use super::artefact::{Content, Signed};
-use super::key::{Message, PublicKey};
+use super::key::{Digested, Message, PublicKey};
 use super::keyed;
 use super::keyless::{self, Certified, Demands};
 use super::reason::Reason;
@@ -178,9 +178,10 @@ impl SignerSet {
             }
             _ => return Err(Reason::OtherDigest),
         };
+        let digested = Digested::new(message);
         let mut reason = Reason::OtherKey;
         for signer in &self.keys {
-            let found = keyed::verify(signed, message, &signer.key, &self.root, self.log, now);
+            let found = keyed::verify(signed, &digested, &signer.key, &self.root, self.log, now);
             match found {
                 Ok(signed_at) => {
                     return Ok(Hit {
