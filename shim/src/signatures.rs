@@ -24,7 +24,7 @@ use portcullis_policy::model::Password;
 use portcullis_policy::{Digest, ImageReference};
 use portcullis_trust::Timestamp;
 use portcullis_trust::evidence::{
-    ImageDescription, RevocationAnswer, RevocationWant, SignatureSet, SignatureSource,
+    ImageDescription, RevocationAnswer, RevocationWant, SignatureSource,
 };
 use tokio::time::Instant;
 
@@ -32,6 +32,7 @@ use crate::registry::reach::Reach;
 use crate::registry::strangers::Strangers;
 use crate::registry::{Auth, Registry, RemoteError};
 
+pub use self::gather::Gathered;
 use self::referrers::memory::ApiMemory;
 
 /// The client. Cheap to clone; clones share connections, tokens and circuit breakers with the registry client.
@@ -81,12 +82,9 @@ impl SignatureClient {
         }
     }
 
-    /// Looks in every source, side by side. A definite "nothing there" is an empty set; whoever could not be asked is an
-    /// error, and never an empty set.
-    pub async fn gather(
-        &self,
-        question: &SignatureQuestion<'_>,
-    ) -> Vec<(SignatureSource, Result<SignatureSet, RemoteError>)> {
+    /// Looks in every source, side by side. A definite "nothing there" is an empty set; whoever could not be asked is a
+    /// failure, and never an empty set.
+    pub async fn gather(&self, question: &SignatureQuestion<'_>) -> Vec<Gathered> {
         gather::gather(&self.registry, &self.lacking_api, question).await
     }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use portcullis::registry::{Auth, RemoteError};
 use portcullis_policy::Digest;
 use portcullis_trust::evidence::{ArtefactKind, SignatureSource};
-use registry_common::{Node, Reply, Sent, Server, at_once};
+use registry_common::{Node, Reply, Seen, Sent, Server, at_once};
 use signatures_common::{
     BUNDLE, EMPTY, INDEX, Looker, NOTATION, SIMPLE, Shelf, artefact, artefact_of, descriptor,
     image, index, said, silent, tag, texts,
@@ -461,6 +461,71 @@ async fn a_blob_that_lives_elsewhere_is_fetched_there_without_credentials() {
     let seen = storage.seen();
     assert_eq!(seen.len(), 1);
     assert_eq!(seen[0].header("authorization"), None);
+}
+
+/// Answers for `shelf`, but the blob of `text` with 503.
+fn without(shelf: Shelf, text: &str) -> impl Fn(&Seen) -> Reply + Send + Sync + 'static {
+    let blob = format!("/blobs/{}", Digest::of(text.as_bytes()));
+    move |seen| {
+        if seen.target.contains(&blob) {
+            Reply::status(503)
+        } else {
+            shelf.answer(seen)
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_signature_that_could_not_be_fetched_is_told_beside_those_that_came() {
+    let mut shelf = Shelf::default();
+    let (good, strange) = (shelf.bundle("good"), shelf.bundle("strange"));
+    shelf.api(&[said(&strange, BUNDLE), said(&good, BUNDLE)]);
+    let layers = ["legacy", "strange legacy"]
+        .map(|text| format!("{}}}", shelf.blob(SIMPLE, text.as_bytes())));
+    shelf.legacy("sig", &layers);
+    for (source, lost, came) in [
+        (SignatureSource::Bundles, "good", "strange"),
+        (
+            SignatureSource::CosignSignatures,
+            "legacy",
+            "strange legacy",
+        ),
+    ] {
+        let server = Server::start(without(shelf.clone(), lost)).await;
+        let looker = Looker::new(Node::serving(&server).registry());
+        let one = looker
+            .answers(std::slice::from_ref(&source))
+            .await
+            .remove(0);
+        let failed = matches!(one.failure, Some(RemoteError::Status { status: 503, .. }));
+        assert!(failed, "{source:?}: {:?}", one.failure);
+        let set = one.set.unwrap();
+        assert!(set.truncated);
+        assert_eq!(texts(&Ok(set)), [came]);
+    }
+}
+
+#[tokio::test]
+async fn what_a_list_names_and_nobody_has_is_no_failure() {
+    let mut shelf = Shelf::default();
+    let strange = shelf.bundle("strange");
+    let missing = descriptor(signatures_common::MANIFEST, &Digest::of(b"missing"), 7);
+    shelf.api(&[said(&missing, BUNDLE), said(&strange, BUNDLE)]);
+    let (_server, looker) = served(shelf).await;
+    let one = looker.answers(&[SignatureSource::Bundles]).await.remove(0);
+    assert!(one.failure.is_none(), "{:?}", one.failure);
+}
+
+#[tokio::test]
+async fn a_mirror_that_fails_at_the_good_signature_does_not_keep_the_upstream_from_being_asked() {
+    let mut shelf = Shelf::default();
+    let (good, strange) = (shelf.bundle("good"), shelf.bundle("strange"));
+    shelf.api(&[said(&strange, BUNDLE), said(&good, BUNDLE)]);
+    let mirror = Server::start(without(shelf.clone(), "good")).await;
+    let upstream = Server::start(move |seen| shelf.answer(seen)).await;
+    let looker = mirrored(&mirror, &upstream);
+    let found = looker.bundles().await;
+    assert_eq!(texts(&found), ["strange", "good"]);
 }
 
 /// `r.test` with a mirror before it.

@@ -8,7 +8,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use evidence::{SERVER, floor, link, origin, policy, resolution, sandbox, trust_data};
+use evidence::{
+    SERVER, description, floor, link, origin, policy, resolution, sandbox, signatures, trust_data,
+};
 use portcullis::store::{Store, StoreError};
 use portcullis_policy::Digest;
 use portcullis_trust::Timestamp;
@@ -22,6 +24,8 @@ async fn fill(store: &Store) {
     store.put_sandbox(sandbox("s2"));
     store.remove_sandbox("s2");
     store.put_origin(origin());
+    store.put_signatures(signatures());
+    store.put_description(description());
     store.put_last_time(Timestamp(100_000));
     store.put_policy_last_good(policy()).await.unwrap();
     store.flush().await.unwrap();
@@ -71,6 +75,12 @@ async fn everything_put_is_there_after_a_restart() {
     assert_eq!(store.sandbox("s2"), None);
     assert_eq!(store.origins(&origin().digest), vec![origin()]);
     assert_eq!(store.origins(&Digest::of(b"other")), vec![]);
+    let set = signatures();
+    let found = store.signatures(&set.source, &set.repository, &set.subject);
+    assert_eq!(found.as_deref(), Some(&set));
+    let described = store.descriptions(&description().subject);
+    assert_eq!(described.len(), 1);
+    assert_eq!(*described[0], description());
     assert_eq!(store.last_time(), Some(Timestamp(100_000)));
     assert_eq!(store.policy_last_good(), Some(policy()));
     let counts: BTreeMap<_, _> = store.counts().into_iter().collect();
@@ -191,6 +201,13 @@ async fn flipped_bits_lose_records_but_never_change_them() {
         }
         for found in store.origins(&origin().digest) {
             assert_eq!(found, origin(), "byte {at}");
+        }
+        let set = signatures();
+        if let Some(found) = store.signatures(&set.source, &set.repository, &set.subject) {
+            assert_eq!(*found, set, "byte {at}");
+        }
+        for found in store.descriptions(&description().subject) {
+            assert_eq!(*found, description(), "byte {at}");
         }
         if let Some(found) = store.policy_last_good() {
             assert_eq!(found, policy(), "byte {at}");

@@ -3,6 +3,7 @@
 //!
 //! Everything started here is stopped by its own process id. Nothing here may be used by the daemon.
 
+pub mod certified;
 pub mod containerd;
 pub mod daemon;
 pub mod front;
@@ -27,5 +28,6 @@ pub mod signers;
 pub mod skip;
 pub mod tap;
 pub mod tokens;
+pub mod transplant;
 pub mod tsa;
 pub mod world;

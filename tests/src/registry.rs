@@ -8,11 +8,11 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use base64::Engine as _;
 use bytes::Bytes;
-use http::{Method, Request, Uri, header};
+use http::{Method, Request, Response, StatusCode, Uri, header};
 
 use crate::daemon::{Daemon, free_port, run};
 use crate::http::{request, send, success};
-use crate::image::{Blob, Image, MANIFEST};
+use crate::image::{Blob, INDEX, Image, MANIFEST};
 use crate::tokens::Guard;
 
 /// Who is let in.
@@ -203,15 +203,28 @@ impl Registry {
             .await
     }
 
-    /// The digest that a tag names now.
-    pub async fn resolve(&self, repository: &str, tag: &str) -> Result<String> {
-        let path = format!("/v2/{repository}/manifests/{tag}");
-        let mut head = request(Method::HEAD, self.port, &path, Bytes::new())?;
-        for media_type in [MANIFEST, crate::image::INDEX] {
-            head.headers_mut()
+    async fn ask(&self, method: Method, repository: &str, name: &str) -> Result<Response<Bytes>> {
+        let path = format!("/v2/{repository}/manifests/{name}");
+        let mut ask = request(method, self.port, &path, Bytes::new())?;
+        for media_type in [MANIFEST, INDEX] {
+            ask.headers_mut()
                 .append(header::ACCEPT, media_type.parse()?);
         }
-        let answer = success(send(self.port, self.authorise(head)?).await?)?;
+        send(self.port, self.authorise(ask)?).await
+    }
+
+    /// The manifest or index under a tag or digest; `None`: there is none.
+    pub async fn manifest(&self, repository: &str, name: &str) -> Result<Option<Bytes>> {
+        let answer = self.ask(Method::GET, repository, name).await?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        Ok(Some(success(answer)?.into_body()))
+    }
+
+    /// The digest that a tag names now.
+    pub async fn resolve(&self, repository: &str, tag: &str) -> Result<String> {
+        let answer = success(self.ask(Method::HEAD, repository, tag).await?)?;
         Ok(answer
             .headers()
             .get("docker-content-digest")

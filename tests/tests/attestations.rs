@@ -1,11 +1,11 @@
 //! Attestations of the real cosign: what they must say, by whom, and until when.
 
 use anyhow::{Context, Result};
-use portcullis_tests::image::Recipe;
 use portcullis_tests::kubelet::Pod;
 use portcullis_tests::node::{pinned, tagged};
 use portcullis_tests::shop::{REPOSITORY, Shop, hours_ago};
 use portcullis_tests::signers::Format;
+use portcullis_tests::transplant::transplant;
 use serde_json::{Value, json};
 
 const BUILDER: &str = "https://builder.example.com/v1";
@@ -115,8 +115,13 @@ async fn provenance_for_one_digest_is_none_for_another() -> Result<()> {
     for format in Format::ALL {
         shop.attest("builder", format, &image, "slsaprovenance1", &predicate)?;
     }
-    shop.push_as("1", &Recipe::new("moved")).await?;
-    shop.gated.refuses(&tagged(REPOSITORY, "1")).await?;
+    let moved = shop.push("2").await?;
+    let registry = &shop.gated.node.registry;
+    let transplanted = transplant(registry, REPOSITORY, &image, &moved).await?;
+    assert_eq!(transplanted, Format::ALL.len());
+    let message = shop.gated.refuses(&tagged(REPOSITORY, "2")).await?;
+    assert!(message.contains("about another"), "{message}");
+    shop.gated.runs(&tagged(REPOSITORY, "1")).await?;
     Ok(())
 }
 

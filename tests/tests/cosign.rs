@@ -8,6 +8,7 @@ use portcullis_tests::kubelet::{Pod, PullPolicy, Reason};
 use portcullis_tests::node::{HOST, pinned, tagged};
 use portcullis_tests::signers::{Cosign, Format, Subject};
 use portcullis_tests::skip;
+use portcullis_tests::transplant::transplant;
 use serde_json::{Value, json};
 
 const REPOSITORY: &str = "shop/app";
@@ -69,29 +70,6 @@ impl Shop {
         self.sign(key, format, &image)?;
         Ok(image)
     }
-
-    async fn runs(&self, reference: &str) -> Result<String> {
-        let mut kubelet = self.gated.kubelet().await?;
-        let pod = Pod::new("shop", reference).pulled(PullPolicy::Always);
-        let running = kubelet.run_pod(&pod).await?;
-        kubelet.output(&running).await
-    }
-
-    async fn refused(&self, reference: &str) -> Result<String> {
-        let before = self.gated.tap.pulls()?.len();
-        let pod = Pod::new("shop", reference).pulled(PullPolicy::Always);
-        let error = self
-            .gated
-            .kubelet()
-            .await?
-            .run_pod(&pod)
-            .await
-            .err()
-            .with_context(|| format!("{reference} ran"))?;
-        assert_eq!(error.reason, Reason::SignatureValidationFailed, "{error}");
-        assert_eq!(self.gated.tap.pulls()?.len(), before, "containerd pulled");
-        Ok(error.message)
-    }
 }
 
 /// An `ImagePolicy` of namespace shop with one rule.
@@ -109,18 +87,18 @@ async fn what_the_key_signed_runs_and_nothing_else() -> Result<()> {
     };
     for (format, tag) in [(Format::Bundle, "bundle"), (Format::Legacy, "legacy")] {
         let image = shop.push_signed(tag, "shop", format).await?;
-        let output = shop.runs(&tagged(REPOSITORY, tag)).await?;
+        let output = shop.gated.runs(&tagged(REPOSITORY, tag)).await?;
         assert_eq!(output, format!("marker={tag} uid=0"));
-        assert_eq!(shop.runs(&pinned(REPOSITORY, &image)).await?, output);
+        assert_eq!(shop.gated.runs(&pinned(REPOSITORY, &image)).await?, output);
 
         let other = format!("{tag}-mallory");
         shop.push_signed(&other, "mallory", format).await?;
-        let message = shop.refused(&tagged(REPOSITORY, &other)).await?;
+        let message = shop.gated.refuses(&tagged(REPOSITORY, &other)).await?;
         assert!(message.contains("cosign"), "{message}");
         assert!(message.contains("policy.yaml:7:"), "{message}");
     }
     shop.gated.push(REPOSITORY, "unsigned", "unsigned").await?;
-    let message = shop.refused(&tagged(REPOSITORY, "unsigned")).await?;
+    let message = shop.gated.refuses(&tagged(REPOSITORY, "unsigned")).await?;
     assert!(message.contains("none was found"), "{message}");
     shop.gated.assert_digest_only()
 }
@@ -130,9 +108,15 @@ async fn a_signature_counts_for_its_digest_alone() -> Result<()> {
     let Some(shop) = Shop::open("cosign::a_signature_counts_for_its_digest_alone").await? else {
         return Ok(());
     };
-    shop.push_signed("1", "shop", Format::Bundle).await?;
-    shop.gated.push(REPOSITORY, "1", "moved").await?;
-    shop.refused(&tagged(REPOSITORY, "1")).await?;
+    let image = shop.push_signed("1", "shop", Format::Bundle).await?;
+    shop.sign("shop", Format::Legacy, &image)?;
+    let moved = shop.gated.push(REPOSITORY, "1", "moved").await?;
+    let registry = &shop.gated.node.registry;
+    let transplanted = transplant(registry, REPOSITORY, &image, &moved).await?;
+    assert_eq!(transplanted, Format::ALL.len());
+    let message = shop.gated.refuses(&tagged(REPOSITORY, "1")).await?;
+    assert!(message.contains("another digest"), "{message}");
+    shop.gated.runs(&pinned(REPOSITORY, &image)).await?;
     Ok(())
 }
 
@@ -157,7 +141,7 @@ async fn fifty_foreign_signatures_cannot_hide_a_good_one() -> Result<()> {
     shop.sign("shop", Format::Bundle, &image)?;
     crowd(25, 50)?;
     shop.sign("mallory", Format::Legacy, &image)?;
-    let output = shop.runs(&tagged(REPOSITORY, "1")).await?;
+    let output = shop.gated.runs(&tagged(REPOSITORY, "1")).await?;
     assert_eq!(output, "marker=crowded uid=0");
     Ok(())
 }
@@ -171,7 +155,7 @@ async fn a_foreign_bundle_does_not_hide_a_legacy_signature() -> Result<()> {
     };
     let image = shop.push_signed("1", "shop", Format::Legacy).await?;
     shop.sign("mallory", Format::Bundle, &image)?;
-    shop.runs(&tagged(REPOSITORY, "1")).await?;
+    shop.gated.runs(&tagged(REPOSITORY, "1")).await?;
     Ok(())
 }
 
@@ -187,7 +171,7 @@ async fn an_attestation_is_no_signature() -> Result<()> {
         shop.cosign
             .attest("shop", format, subject, "custom", &predicate)?;
     }
-    shop.refused(&tagged(REPOSITORY, "1")).await?;
+    shop.gated.refuses(&tagged(REPOSITORY, "1")).await?;
     Ok(())
 }
 
@@ -206,11 +190,11 @@ async fn two_of_two_needs_two_signers_and_not_two_signatures() -> Result<()> {
     };
     let image = shop.push_signed("1", "shop", Format::Bundle).await?;
     shop.sign("shop", Format::Legacy, &image)?;
-    let message = shop.refused(&tagged(REPOSITORY, "1")).await?;
+    let message = shop.gated.refuses(&tagged(REPOSITORY, "1")).await?;
     assert!(message.contains("1 of 2 required signers"), "{message}");
     shop.sign("second", Format::Legacy, &image)?;
     // The denial is kept for a moment: another name for the same image is another question.
-    shop.runs(&pinned(REPOSITORY, &image)).await?;
+    shop.gated.runs(&pinned(REPOSITORY, &image)).await?;
     Ok(())
 }
 
@@ -231,10 +215,10 @@ async fn signed_annotations_must_be_those_of_the_policy() -> Result<()> {
         let subject = shop.subject(&image);
         shop.cosign
             .sign("shop", format, subject, &[("env", "test")])?;
-        shop.refused(&tagged(REPOSITORY, tag)).await?;
+        shop.gated.refuses(&tagged(REPOSITORY, tag)).await?;
         shop.cosign
             .sign("shop", format, subject, &[("env", "prod")])?;
-        shop.runs(&pinned(REPOSITORY, &image)).await?;
+        shop.gated.runs(&pinned(REPOSITORY, &image)).await?;
     }
     Ok(())
 }
@@ -334,8 +318,82 @@ async fn one_digest_is_one_image_for_all_its_platforms() -> Result<()> {
         .await?;
     shop.sign("shop", Format::Bundle, &image)?;
     assert_eq!(
-        shop.runs(&tagged(REPOSITORY, "1")).await?,
+        shop.gated.runs(&tagged(REPOSITORY, "1")).await?,
         "marker=multi uid=0"
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn index_and_platform_manifest_are_each_judged_by_their_own_signatures() -> Result<()> {
+    let name = "cosign::index_and_platform_manifest_are_each_judged_by_their_own_signatures";
+    let Some(shop) = Shop::open(name).await? else {
+        return Ok(());
+    };
+    for (marker, signs_index) in [("index", true), ("platform", false)] {
+        let image = Recipe::new(marker).multi_platform().build()?;
+        let registry = &shop.gated.node.registry;
+        registry.push(REPOSITORY, marker, &image).await?;
+        let platform = image.child_manifests();
+        let platform = &platform.first().context("no platform")?.digest;
+        let signed = if signs_index {
+            image.digest()
+        } else {
+            platform
+        };
+        let subject = Subject {
+            digest: signed,
+            ..shop.subject(&image)
+        };
+        shop.cosign.sign("shop", Format::Bundle, subject, &[])?;
+        for digest in [image.digest(), platform] {
+            // The tag beside a digest says nothing.
+            for reference in [
+                format!("{HOST}/{REPOSITORY}@{digest}"),
+                format!("{HOST}/{REPOSITORY}:{marker}@{digest}"),
+            ] {
+                if digest == signed {
+                    let output = shop.gated.runs(&reference).await?;
+                    assert_eq!(output, format!("marker={marker} uid=0"));
+                } else {
+                    shop.gated.refuses(&reference).await?;
+                }
+            }
+        }
+    }
+    shop.gated.assert_digest_only()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixty_days_off_the_network_a_signed_pod_still_restarts_until_its_evidence_is_gone()
+-> Result<()> {
+    let name = "cosign::sixty_days_off_the_network_a_signed_pod_still_restarts";
+    let Some(mut shop) = Shop::open(name).await? else {
+        return Ok(());
+    };
+    shop.push_signed("1", "shop", Format::Bundle).await?;
+    let mut kubelet = shop.gated.kubelet().await?;
+    let pod = Pod::new("shop", &tagged(REPOSITORY, "1"));
+    let running = kubelet.run_pod(&pod).await?;
+    shop.gated.cut_network()?;
+    shop.gated.shim.stop()?;
+    shop.gated.shim.clock_ahead(60);
+    shop.gated.shim.start()?;
+    let mut kubelet = shop.gated.kubelet().await?;
+    let running = kubelet.restart_container(&pod, &running).await?;
+    assert_eq!(kubelet.output(&running).await?, "marker=1 uid=0");
+
+    shop.gated.shim.stop()?;
+    shop.gated.shim.forget()?;
+    shop.gated.shim.start()?;
+    let mut kubelet = shop.gated.kubelet().await?;
+    let error = kubelet.restart_container(&pod, &running).await.err();
+    let error = error.context("it ran without evidence")?;
+    assert_eq!(error.reason, Reason::CreateContainer, "{error}");
+    shop.gated.mend_network()?;
+    portcullis_tests::daemon::wait_until("the evidence to be gathered", async || {
+        Ok(kubelet.start_container(&pod, &running.sandbox).await.ok())
+    })
+    .await?;
     Ok(())
 }

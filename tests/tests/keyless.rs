@@ -25,6 +25,10 @@ struct Shop {
 impl Shop {
     /// A gate that asks for this identity by the word of [`ISSUER`], under the root in `keys/`.
     async fn open(test: &str, identity: Value) -> Result<Option<Self>> {
+        Self::asking(test, &policy(&identity, "keys/own.json")).await
+    }
+
+    async fn asking(test: &str, policy: &str) -> Result<Option<Self>> {
         let Some(program) = skip::signer(test, Cosign::find()) else {
             return Ok(None);
         };
@@ -43,7 +47,7 @@ impl Shop {
         std::fs::create_dir(&keys)?;
         std::fs::write(keys.join("own.json"), shop.keyless.trusted_root()?)?;
         std::fs::write(keys.join("other.json"), shop.stranger.trusted_root()?)?;
-        shop.gated.start(&policy(&identity, "keys/own.json"))?;
+        shop.gated.start(policy)?;
         Ok(Some(shop))
     }
 
@@ -64,13 +68,17 @@ impl Shop {
 }
 
 fn policy(identity: &Value, root: &str) -> String {
-    let requirement = json!({"cosign": {
+    let requirement = json!({"cosign": asked(identity, root)});
+    shop_policy(&format!("{HOST}/shop/*"), &requirement)
+}
+
+fn asked(identity: &Value, root: &str) -> Value {
+    json!({
         "identities": [{"identity": identity, "issuer": ISSUER}],
         "transparencyLog": "ignore",
         "signedCertificateTimestamp": "ignore",
         "trustedRoot": {"file": root},
-    }});
-    shop_policy(&format!("{HOST}/shop/*"), &requirement)
+    })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -175,5 +183,51 @@ async fn a_certificate_that_is_over_counts_by_its_timestamp_and_never_without() 
     let mut kubelet = shop.gated.kubelet().await?;
     let again = kubelet.restart_container(&pod, &running).await?;
     assert_eq!(kubelet.output(&again).await?, "marker=good uid=0");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attestation_counts_by_the_identity_that_made_it() -> Result<()> {
+    let name = "keyless::an_attestation_counts_by_the_identity_that_made_it";
+    let kind = "https://example.com/review/v1";
+    let mut attested = asked(&json!(IDENTITY), "keys/own.json");
+    attested["predicateType"] = json!(kind);
+    attested["cel"] = json!("predicate.approved");
+    let policy = shop_policy(
+        &format!("{HOST}/shop/*"),
+        &json!({"attestations": attested}),
+    );
+    let Some(shop) = Shop::asking(name, &policy).await? else {
+        return Ok(());
+    };
+    let other = IDENTITY.replace("release.yml", "test.yml");
+    shop.keyless.certify("other", &other, ISSUER)?;
+    for (tag, authority, signer, approved, why) in [
+        ("good", &shop.keyless, "release", true, None),
+        ("not", &shop.keyless, "release", false, Some("is false")),
+        ("other", &shop.keyless, "other", true, Some("not listed")),
+        (
+            "forged",
+            &shop.stranger,
+            "release",
+            true,
+            Some("not by a trusted authority"),
+        ),
+    ] {
+        let image = shop.gated.push(REPOSITORY, tag, tag).await?;
+        let predicate = json!({"approved": approved});
+        authority.attest(signer, shop.subject(image.digest()), kind, &predicate)?;
+        let reference = tagged(REPOSITORY, tag);
+        match why {
+            None => {
+                let output = shop.gated.runs(&reference).await?;
+                assert_eq!(output, format!("marker={tag} uid=0"));
+            }
+            Some(why) => {
+                let message = shop.gated.refuses(&reference).await?;
+                assert!(message.contains(why), "{tag}: {message}");
+            }
+        }
+    }
     Ok(())
 }

@@ -4,10 +4,11 @@ use anyhow::{Context, Result};
 use portcullis_tests::containerd::Generation;
 use portcullis_tests::gated::Gated;
 use portcullis_tests::image::Image;
-use portcullis_tests::kubelet::{Pod, PullPolicy, Reason};
+use portcullis_tests::kubelet::Pod;
 use portcullis_tests::node::{HOST, pinned, tagged};
 use portcullis_tests::signers::{Envelope, Notation, Subject};
 use portcullis_tests::skip;
+use portcullis_tests::transplant::transplant;
 use serde_json::json;
 
 const REPOSITORY: &str = "shop/app";
@@ -53,22 +54,6 @@ impl Shop {
         };
         self.notation.sign(key, envelope, subject, more)
     }
-
-    async fn runs(&self, reference: &str) -> Result<String> {
-        let mut kubelet = self.gated.kubelet().await?;
-        let pod = Pod::new("shop", reference).pulled(PullPolicy::Always);
-        let running = kubelet.run_pod(&pod).await?;
-        kubelet.output(&running).await
-    }
-
-    async fn refused(&self, reference: &str) -> Result<String> {
-        let pod = Pod::new("shop", reference).pulled(PullPolicy::Always);
-        let mut kubelet = self.gated.kubelet().await?;
-        let error = kubelet.run_pod(&pod).await.err();
-        let error = error.with_context(|| format!("{reference} ran"))?;
-        assert_eq!(error.reason, Reason::SignatureValidationFailed, "{error}");
-        Ok(error.message)
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -80,16 +65,36 @@ async fn what_is_signed_under_the_trust_store_runs_and_nothing_else() -> Result<
     for (envelope, tag) in [(Envelope::Jws, "jws"), (Envelope::Cose, "cose")] {
         let image = shop.gated.push(REPOSITORY, tag, tag).await?;
         shop.sign("mallory.example", envelope, &image, &[])?;
-        let message = shop.refused(&tagged(REPOSITORY, tag)).await?;
+        let message = shop.gated.refuses(&tagged(REPOSITORY, tag)).await?;
         assert!(message.contains("notation"), "{message}");
         shop.sign("shop.example", envelope, &image, &[])?;
         // The denial is kept for a moment: another name for the same image is another question.
-        let output = shop.runs(&pinned(REPOSITORY, &image)).await?;
+        let output = shop.gated.runs(&pinned(REPOSITORY, &image)).await?;
         assert_eq!(output, format!("marker={tag} uid=0"));
     }
     shop.gated.push(REPOSITORY, "unsigned", "unsigned").await?;
-    shop.refused(&tagged(REPOSITORY, "unsigned")).await?;
+    shop.gated.refuses(&tagged(REPOSITORY, "unsigned")).await?;
     shop.gated.assert_digest_only()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signature_counts_for_its_digest_alone() -> Result<()> {
+    let name = "notation::a_signature_counts_for_its_digest_alone";
+    let Some(shop) = Shop::open(name, "").await? else {
+        return Ok(());
+    };
+    let image = shop.gated.push(REPOSITORY, "1", "signed").await?;
+    for envelope in Envelope::ALL {
+        shop.sign("shop.example", envelope, &image, &[])?;
+    }
+    let moved = shop.gated.push(REPOSITORY, "2", "moved").await?;
+    let registry = &shop.gated.node.registry;
+    let transplanted = transplant(registry, REPOSITORY, &image, &moved).await?;
+    assert_eq!(transplanted, Envelope::ALL.len());
+    let message = shop.gated.refuses(&tagged(REPOSITORY, "2")).await?;
+    assert!(message.contains("2 were found"), "{message}");
+    shop.gated.runs(&tagged(REPOSITORY, "1")).await?;
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -106,14 +111,14 @@ async fn user_metadata_must_be_that_of_the_policy() -> Result<()> {
         &image,
         &["--user-metadata", "env=test"],
     )?;
-    shop.refused(&tagged(REPOSITORY, "1")).await?;
+    shop.gated.refuses(&tagged(REPOSITORY, "1")).await?;
     shop.sign(
         "shop.example",
         Envelope::Jws,
         &image,
         &["--user-metadata", "env=prod"],
     )?;
-    shop.runs(&pinned(REPOSITORY, &image)).await?;
+    shop.gated.runs(&pinned(REPOSITORY, &image)).await?;
     Ok(())
 }
 
@@ -163,12 +168,12 @@ async fn a_trustpolicy_json_governs_the_cluster_as_its_owner_means_it() -> Resul
     let image = shop.gated.push(REPOSITORY, "1", "signed").await?;
     shop.sign("shop.example", Envelope::Jws, &image, &[])?;
     assert_eq!(
-        shop.runs(&tagged(REPOSITORY, "1")).await?,
+        shop.gated.runs(&tagged(REPOSITORY, "1")).await?,
         "marker=signed uid=0"
     );
     shop.gated.push(REPOSITORY, "2", "unsigned").await?;
-    shop.refused(&tagged(REPOSITORY, "2")).await?;
+    shop.gated.refuses(&tagged(REPOSITORY, "2")).await?;
     shop.gated.push("shop/other", "1", "no statement").await?;
-    shop.refused(&tagged("shop/other", "1")).await?;
+    shop.gated.refuses(&tagged("shop/other", "1")).await?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use portcullis::registry::{Auth, ProxyConfig, Registry, RegistryConfig};
-use portcullis::signatures::{SignatureClient, SignatureQuestion};
+use portcullis::signatures::{Gathered, SignatureClient, SignatureQuestion};
 use portcullis_policy::{Digest, ImageReference};
 use portcullis_tests::daemon::run;
 use portcullis_tests::image::{Image, Recipe};
@@ -88,8 +88,12 @@ impl Shop {
         };
         self.registry.clear();
         let gathered = SignatureClient::new(&registry).gather(&question).await;
-        let sets: Result<_, _> = gathered.into_iter().map(|(_, result)| result).collect();
-        Ok(sets?)
+        let whole = |one: Gathered| match (one.set, one.failure) {
+            (_, Some(failure)) => Err(failure),
+            (set, None) => Ok(set),
+        };
+        let sets: Result<Vec<_>, _> = gathered.into_iter().map(whole).collect();
+        Ok(sets?.into_iter().flatten().collect())
     }
 }
 

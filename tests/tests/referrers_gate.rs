@@ -107,6 +107,18 @@ impl Shop {
         self.notation.sign(key, envelope, subject, &BY_API)
     }
 
+    /// Signatures of notation by somebody else.
+    fn crowd(&self, numbers: std::ops::Range<i32>, image: &Image) -> Result<()> {
+        for number in numbers {
+            let metadata = format!("number={number}");
+            let more = [BY_API[0], "--user-metadata", &metadata];
+            let subject = self.subject(image);
+            self.notation
+                .sign("mallory.example", Envelope::Jws, subject, &more)?;
+        }
+        Ok(())
+    }
+
     /// What the gate asked since the last look.
     fn asked(&self) -> Vec<String> {
         let asked = self.front.asked();
@@ -174,19 +186,15 @@ async fn fifty_hostile_referrers_cannot_hide_a_signature_of_cosign() -> Result<(
         return Ok(());
     };
     let image = shop.push("crowded")?;
-    let crowd = |from: i32, to: i32| -> Result<()> {
-        for number in from..to {
-            let number = number.to_string();
-            let tagged = [("number", number.as_str())];
-            let subject = shop.subject(&image);
-            shop.cosign
-                .sign("mallory.example", Format::Bundle, subject, &tagged)?;
-        }
-        Ok(())
-    };
-    crowd(0, 25)?;
+    for number in 0..50 {
+        let number = number.to_string();
+        let tagged = [("number", number.as_str())];
+        let subject = shop.subject(&image);
+        shop.cosign
+            .sign("mallory.example", Format::Bundle, subject, &tagged)?;
+    }
+    // The last that is listed.
     shop.cosigns("shop.example", &image)?;
-    crowd(25, 50)?;
     shop.registry.paginate(10);
     let output = shop.gated.runs(&tagged("crowded")).await?;
     assert_eq!(output, "marker=crowded uid=0");
@@ -200,22 +208,26 @@ async fn fifty_hostile_referrers_cannot_hide_a_signature_of_notation() -> Result
         return Ok(());
     };
     let image = shop.push("crowded")?;
-    let crowd = |from: i32, to: i32| -> Result<()> {
-        for number in from..to {
-            let metadata = format!("number={number}");
-            let more = [BY_API[0], "--user-metadata", &metadata];
-            let subject = shop.subject(&image);
-            shop.notation
-                .sign("mallory.example", Envelope::Jws, subject, &more)?;
-        }
-        Ok(())
-    };
-    crowd(0, 25)?;
+    shop.crowd(0..50, &image)?;
     shop.notates("shop.example", Envelope::Cose, &image)?;
-    crowd(25, 50)?;
     shop.registry.paginate(10);
     let output = shop.gated.runs(&tagged("crowded")).await?;
     assert_eq!(output, "marker=crowded uid=0");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_than_is_looked_at_refuses_and_says_so() -> Result<()> {
+    let name = "referrers_gate::more_than_is_looked_at_refuses_and_says_so";
+    let Some(shop) = Shop::with_notation(name).await? else {
+        return Ok(());
+    };
+    let image = shop.push("flooded")?;
+    shop.crowd(0..80, &image)?;
+    shop.notates("shop.example", Envelope::Cose, &image)?;
+    let message = shop.gated.refuses(&tagged("flooded")).await?;
+    assert!(message.contains("more than are looked at"), "{message}");
+    assert!(shop.asked().len() < 200, "one image costs this much");
     Ok(())
 }
 

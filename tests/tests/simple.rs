@@ -1,10 +1,11 @@
 //! Simple signing by the real GnuPG and skopeo, from a lookaside store.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use portcullis_tests::containerd::Generation;
 use portcullis_tests::gated::{Gated, SIGNER};
 use portcullis_tests::image::Image;
-use portcullis_tests::kubelet::{Pod, PullPolicy, Reason};
+use portcullis_tests::kubelet::Pod;
+use portcullis_tests::liar::Reply;
 use portcullis_tests::lookaside::Lookaside;
 use portcullis_tests::node::{HOST, tagged};
 use portcullis_tests::policy::Demand;
@@ -53,22 +54,6 @@ impl Shop {
             self.store.url()
         ))
     }
-
-    async fn runs(&self, reference: &str) -> Result<String> {
-        let mut kubelet = self.gated.kubelet().await?;
-        let pod = Pod::new("shop", reference).pulled(PullPolicy::Always);
-        let running = kubelet.run_pod(&pod).await?;
-        kubelet.output(&running).await
-    }
-
-    async fn refused(&self, reference: &str) -> Result<String> {
-        let pod = Pod::new("shop", reference).pulled(PullPolicy::Always);
-        let mut kubelet = self.gated.kubelet().await?;
-        let error = kubelet.run_pod(&pod).await.err();
-        let error = error.with_context(|| format!("{reference} ran"))?;
-        assert_eq!(error.reason, Reason::SignatureValidationFailed, "{error}");
-        Ok(error.message)
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -80,12 +65,12 @@ async fn what_the_key_signed_for_this_reference_runs_and_nothing_else() -> Resul
     shop.sign("mallory@example.com", &tagged(REPOSITORY, "1"), &signed, 1)?;
     shop.sign(USER, &tagged(REPOSITORY, "1"), &signed, 2)?;
     assert_eq!(
-        shop.runs(&tagged(REPOSITORY, "1")).await?,
+        shop.gated.runs(&tagged(REPOSITORY, "1")).await?,
         "marker=signed uid=0"
     );
 
     shop.gated.push(REPOSITORY, "unsigned", "unsigned").await?;
-    let message = shop.refused(&tagged(REPOSITORY, "unsigned")).await?;
+    let message = shop.gated.refuses(&tagged(REPOSITORY, "unsigned")).await?;
     assert!(message.contains("simple"), "{message}");
 
     let foreign = shop.gated.push(REPOSITORY, "foreign", "foreign").await?;
@@ -95,12 +80,12 @@ async fn what_the_key_signed_for_this_reference_runs_and_nothing_else() -> Resul
         &foreign,
         1,
     )?;
-    shop.refused(&tagged(REPOSITORY, "foreign")).await?;
+    shop.gated.refuses(&tagged(REPOSITORY, "foreign")).await?;
 
     let renamed = shop.gated.push(REPOSITORY, "renamed", "renamed").await?;
     shop.sign(USER, &format!("{HOST}/other/app:renamed"), &renamed, 1)?;
     shop.sign(USER, &tagged(REPOSITORY, "old"), &renamed, 2)?;
-    shop.refused(&tagged(REPOSITORY, "renamed")).await?;
+    shop.gated.refuses(&tagged(REPOSITORY, "renamed")).await?;
     shop.gated.assert_digest_only()
 }
 
@@ -124,7 +109,7 @@ async fn trust_and_simple_on_one_repository_must_agree_on_the_digest() -> Result
         .push_signed(REPOSITORY, "agreed", "agreed")
         .await?;
     shop.sign(USER, &tagged(REPOSITORY, "agreed"), &agreed, 1)?;
-    let output = shop.runs(&tagged(REPOSITORY, "agreed")).await?;
+    let output = shop.gated.runs(&tagged(REPOSITORY, "agreed")).await?;
     assert_eq!(output, "marker=agreed uid=0");
 
     shop.gated
@@ -132,7 +117,7 @@ async fn trust_and_simple_on_one_repository_must_agree_on_the_digest() -> Result
         .await?;
     let other = shop.gated.push(REPOSITORY, "other", "for simple").await?;
     shop.sign(USER, &tagged(REPOSITORY, "split"), &other, 1)?;
-    let message = shop.refused(&tagged(REPOSITORY, "split")).await?;
+    let message = shop.gated.refuses(&tagged(REPOSITORY, "split")).await?;
     assert!(message.contains("simple"), "{message}");
     Ok(())
 }
@@ -159,17 +144,38 @@ async fn a_policy_json_governs_a_namespace_as_its_owner_means_it() -> Result<()>
     let signed = shop.gated.push(REPOSITORY, "1", "signed").await?;
     shop.sign(USER, &tagged(REPOSITORY, "1"), &signed, 1)?;
     assert_eq!(
-        shop.runs(&tagged(REPOSITORY, "1")).await?,
+        shop.gated.runs(&tagged(REPOSITORY, "1")).await?,
         "marker=signed uid=0"
     );
     shop.gated.push(REPOSITORY, "2", "unsigned").await?;
-    shop.refused(&tagged(REPOSITORY, "2")).await?;
+    shop.gated.refuses(&tagged(REPOSITORY, "2")).await?;
     shop.gated.push("open/app", "1", "open").await?;
     assert_eq!(
-        shop.runs(&tagged("open/app", "1")).await?,
+        shop.gated.runs(&tagged("open/app", "1")).await?,
         "marker=open uid=0"
     );
     shop.gated.push("else/app", "1", "elsewhere").await?;
-    shop.refused(&tagged("else/app", "1")).await?;
+    shop.gated.refuses(&tagged("else/app", "1")).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixty_days_without_registry_and_store_a_signed_pod_still_restarts() -> Result<()> {
+    let mut shop = Shop::prepare().await?;
+    let policy = shop.portieris("")?;
+    shop.gated.start(&policy)?;
+    let image = shop.gated.push(REPOSITORY, "1", "signed").await?;
+    let reference = tagged(REPOSITORY, "1");
+    shop.sign(USER, &reference, &image, 1)?;
+    let pod = Pod::new("shop", &reference);
+    let running = shop.gated.kubelet().await?.run_pod(&pod).await?;
+    shop.gated.cut_network()?;
+    shop.store.front().says(|_| Reply::Cut);
+    shop.gated.shim.stop()?;
+    shop.gated.shim.clock_ahead(60);
+    shop.gated.shim.start()?;
+    let mut kubelet = shop.gated.kubelet().await?;
+    let again = kubelet.restart_container(&pod, &running).await?;
+    assert_eq!(kubelet.output(&again).await?, "marker=signed uid=0");
     Ok(())
 }

@@ -19,6 +19,22 @@ pub struct Verified {
     pub notes: Vec<String>,
 }
 
+/// In an order that does not depend on where they were found.
+pub(crate) fn sort(verified: &mut [Verified]) {
+    verified.sort_by(|one, other| {
+        let key = |of: &Verified| (of.signed_at, of.notes.clone());
+        one.signer
+            .cmp(&other.signer)
+            .then_with(|| key(one).cmp(&key(other)))
+    });
+}
+
+/// Whether a character ends a line or changes how others are shown: written backwards, not at all, or joined.
+pub(crate) fn unseemly(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 /// Nothing that was found counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Refused {

@@ -28,12 +28,13 @@ use portcullis_policy::{Diagnostic, Digest, Severity, Span};
 
 pub use error::NotationError;
 use level::Actions;
+use revocation::Statuses;
 use signed::Signed;
 use store::Store;
 use subject::Identity;
 
 use crate::evidence::{Artefact, RevocationAnswer, RevocationWant};
-use crate::finding::{Refused, Verified};
+use crate::finding::{self, Refused, Verified};
 use crate::time::Timestamp;
 
 /// Most questions to certificate authorities for one image.
@@ -128,19 +129,21 @@ impl NotationVerifier {
     ) -> Result<Vec<Verified>, Refused> {
         let mut refused = Refused::default();
         let mut verified = Vec::new();
+        let mut statuses = Statuses::new(revocations);
         for artefact in artefacts {
-            match Signed::verify(artefact, digest)
-                .and_then(|signed| self.judge(&signed, revocations, now))
+            match self
+                .signed(artefact, digest)
+                .and_then(|signed| self.judge(&signed, &mut statuses, now))
             {
                 Ok(one) => verified.push(one),
                 Err(error) => refused.add(&error),
             }
         }
         if verified.is_empty() {
-            Err(refused)
-        } else {
-            Ok(verified)
+            return Err(refused);
         }
+        finding::sort(&mut verified);
+        Ok(verified)
     }
 
     /// What certificate authorities have to be asked before `artefacts` can be judged: for envelopes over `digest` whose
@@ -181,23 +184,35 @@ impl NotationVerifier {
         })
     }
 
-    /// The chains whose revocation counts: of trusted signers, and of the timestamp authorities over their signatures.
+    fn signed(&self, artefact: &Artefact, digest: &Digest) -> Result<Signed, NotationError> {
+        Signed::verify(artefact, digest, |scheme, chain| {
+            self.vouched(scheme, chain)
+        })
+    }
+
+    /// The chains whose revocation counts: of trusted signers, and of the timestamp authorities over their signatures. Each
+    /// once, in however many envelopes it stands.
     fn chains(&self, digest: &Digest, artefacts: &[&Artefact]) -> Vec<Vec<Vec<u8>>> {
-        let mut chains = Vec::new();
+        let mut chains: Vec<Vec<Vec<u8>>> = Vec::new();
+        let mut add = |chain: Vec<Vec<u8>>| {
+            if !chains.contains(&chain) {
+                chains.push(chain);
+            }
+        };
         for artefact in artefacts {
-            let Ok(signed) = Signed::verify(artefact, digest) else {
+            let Ok(signed) = self.signed(artefact, digest) else {
                 continue;
             };
             if !self.authentic(&signed) {
                 continue;
             }
             if self.actions.checks_revocation() {
-                chains.push(signed.chain.iter().map(|one| one.der.clone()).collect());
+                add(signed.chain.iter().map(|one| one.der.clone()).collect());
             }
             if !self.tsa_roots.is_empty()
                 && let Ok(stamp) = self.stamp(&signed)
             {
-                chains.push(stamp.chain);
+                add(stamp.chain);
             }
         }
         chains

@@ -23,7 +23,7 @@ use portcullis_policy::model::{SignedIdentity, SimpleRequirement};
 use portcullis_policy::{Diagnostic, Digest, ImageReference, Severity, Span};
 
 use crate::evidence::{Artefact, ArtefactKind};
-use crate::finding::{Refused, Verified};
+use crate::finding::{self, Refused, Verified};
 use crate::time::Timestamp;
 use certificate::{Candidate, Certificate};
 pub use error::{KeyProblem, KeyringError, PayloadError, Revocation, SimpleError};
@@ -114,6 +114,7 @@ impl SimpleVerifier {
         if verified.is_empty() {
             return Err(refused);
         }
+        finding::sort(&mut verified);
         Ok(verified)
     }
 

@@ -8,7 +8,6 @@ mod artefact;
 pub mod bundle;
 mod certificate;
 mod entry;
-mod identity;
 mod key;
 mod keyed;
 mod keyless;
@@ -25,11 +24,12 @@ mod when;
 use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_policy::model::{CosignRequirement, SignedIdentity};
-use portcullis_policy::{Diagnostic, Digest, ImageReference};
+use portcullis_policy::{Diagnostic, Digest, ImageReference, Severity};
 use serde_json::Value;
 
 use crate::evidence::{Artefact, ArtefactKind};
 use crate::finding::{Refused, Verified};
+use crate::openpgp::identity;
 use crate::time::Timestamp;
 use artefact::{Content, Signed};
 use signers::{Hit, Who};
@@ -119,10 +119,26 @@ impl CosignVerifier {
     /// Parses what the requirement names.
     ///
     /// # Errors
-    /// As [`SignerSet::compile`].
+    /// As [`SignerSet::compile`]; and for an identity that nothing can match.
     pub fn compile(requirement: &CosignRequirement) -> Result<Self, Vec<Diagnostic>> {
+        let mut diagnostics = Vec::new();
+        if let Some(Err(problem)) = requirement.identity.as_ref().map(identity::check) {
+            diagnostics.push(Diagnostic {
+                severity: Severity::Error,
+                span: requirement.span.clone(),
+                message: format!("the signed identity can match nothing: {problem}"),
+            });
+        }
+        let signers = match SignerSet::compile(&requirement.signers) {
+            Ok(signers) if diagnostics.is_empty() => signers,
+            Ok(_) => return Err(diagnostics),
+            Err(found) => {
+                diagnostics.extend(found);
+                return Err(diagnostics);
+            }
+        };
         Ok(Self {
-            signers: SignerSet::compile(&requirement.signers)?,
+            signers,
             annotations: requirement.annotations.clone(),
             identity: requirement.identity.clone(),
         })
@@ -189,7 +205,7 @@ impl CosignVerifier {
             Content::Payload(bytes) => {
                 let payload = Payload::read(bytes, digest)?;
                 let accepted = self.identity.as_ref().is_none_or(|identity| {
-                    identity::accepts(identity, reference, payload.reference())
+                    identity::accepts(identity, reference, payload.reference()).is_ok()
                 });
                 if !accepted {
                     return Err(Reason::OtherRepository);

@@ -1,28 +1,44 @@
 //! Audit mode (docs/rules.md): what would be refused goes forward, a pull by digest where one can be had.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use portcullis_policy::Digest;
 use portcullis_policy::model::Mode;
 use tokio::time::Instant;
 
-use super::Gate;
 use super::judge::Subject;
+use super::judge_pull::Judged;
 use super::pull::forward_by_digest;
+use super::{Gate, refusal};
 use crate::intercept::{Before, Refusal};
 use crate::registry::Auth;
 use crate::store::ResolutionSource;
 
+/// Time for a question to containerd, at least.
+const QUESTION: Duration = Duration::from_secs(2);
+
 impl Gate {
-    /// Forwards a pull that enforcement would refuse. `offered`: the digest the registry gave, if it was asked already.
+    /// Forwards a pull that enforcement would refuse. `judged`: the digest that the rules which are enforced, if there are
+    /// any, allow.
     pub(super) async fn forward_in_audit(
         &self,
         message: Bytes,
         subject: Subject,
-        offered: Option<Digest>,
+        judged: Option<Judged>,
         auth: &Auth,
         deadline: Instant,
     ) -> Before {
-        let digest = match (subject.reference.digest(), offered) {
+        if subject.mode() == Mode::Enforce {
+            // What another rule audits does not open the way for anything that this one was not asked about.
+            return match judged {
+                Some(Judged { digest, source }) => {
+                    forward_by_digest(&message, subject, digest, source, true)
+                }
+                None => Before::Refuse(refusal::policy_says_no("the image was refused")),
+            };
+        }
+        let digest = match (subject.reference.digest(), judged.and_then(Judged::offered)) {
             (Some(digest), _) => Some(*digest),
             (None, Some(digest)) => Some(digest),
             (None, None) => {
@@ -62,6 +78,8 @@ impl Gate {
         let Some(record) = subject.reference.tag_record_name() else {
             return true;
         };
+        // The judgement may have used the budget up in waiting for others, and this is asked of the node itself.
+        let deadline = deadline.max(Instant::now() + QUESTION);
         let containerd = &self.inner.parts.containerd;
         match containerd.image_record(&record, deadline).await {
             Ok(_) => true,

@@ -16,6 +16,7 @@ use super::gather::OnBehalf;
 use super::judge::{Beside, Subject, notation_artefacts, revocation_wants};
 use crate::registry::{Auth, Fingerprint, RemoteError};
 use crate::signatures::SignatureQuestion;
+use crate::telemetry::metrics::Look;
 
 /// Certificate authorities asked together.
 const TOGETHER: usize = 4;
@@ -124,13 +125,21 @@ impl Gate {
             deadline,
         };
         let mut outcome = Ok(());
-        for (source, found) in self.inner.parts.signatures.gather(&question).await {
-            match found {
-                Ok(set) => self.inner.parts.store.put_signatures(set),
-                Err(error) => {
-                    tracing::debug!(?source, %reference, %error, "signatures could not be looked for");
-                    outcome = outcome.and(Err(error));
-                }
+        for one in self.inner.parts.signatures.gather(&question).await {
+            let look = match (&one.set, &one.failure) {
+                (None, _) => Look::Failed,
+                (Some(_), Some(_)) => Look::Partial,
+                (Some(set), None) if set.artefacts.is_empty() => Look::Nothing,
+                (Some(_), None) => Look::Found,
+            };
+            self.inner.parts.metrics.looked(&one.source, look);
+            if let Some(set) = one.set {
+                self.inner.parts.store.put_signatures(set);
+            }
+            if let Some(error) = one.failure {
+                let source = one.source;
+                tracing::debug!(?source, %reference, %error, "signatures could not be looked for");
+                outcome = outcome.and(Err(error));
             }
         }
         outcome

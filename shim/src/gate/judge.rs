@@ -1,6 +1,6 @@
 //! Step 5: the pure decision, over what the store holds now.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use portcullis_policy::model::{Mode, NotaryRequirement, NotationRequirement, Password};
 use portcullis_policy::{Digest, ImageReference};
@@ -21,6 +21,8 @@ pub(super) struct Subject {
     pub namespace: Option<String>,
     /// What the user named.
     pub reference: ImageReference,
+    /// Matching depends on nothing else, and is done once.
+    matched: Arc<OnceLock<Matched>>,
 }
 
 /// What matching alone says, owned so that it can be held while waiting.
@@ -76,6 +78,20 @@ pub(super) enum Trust {
 }
 
 impl Subject {
+    /// An image and whose it is.
+    pub(super) fn new(
+        active: Arc<ActivePolicy>,
+        namespace: Option<String>,
+        reference: ImageReference,
+    ) -> Self {
+        Self {
+            active,
+            namespace,
+            reference,
+            matched: Arc::default(),
+        }
+    }
+
     /// Namespace as the policy crates take it.
     pub(super) fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
@@ -90,7 +106,11 @@ impl Subject {
     }
 
     /// Step 3.
-    pub(super) fn matched(&self) -> Matched {
+    pub(super) fn matched(&self) -> &Matched {
+        self.matched.get_or_init(|| self.matches())
+    }
+
+    fn matches(&self) -> Matched {
         match self
             .active
             .policy

@@ -284,7 +284,7 @@ fn append(decision: &mut Decision, text: &str) {
 /// No manifest on this node is known to lead to the image.
 fn untraceable(subject: &Subject, image: &Digest) -> Decision {
     match subject.matched() {
-        Matched::Refused(decision) => decision,
+        Matched::Refused(decision) => decision.clone(),
         Matched::Governed(wanted) => {
             let namespace = refusal::namespace_words(subject.namespace());
             let reference = &subject.reference;

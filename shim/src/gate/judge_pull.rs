@@ -33,13 +33,32 @@ pub(super) enum PullVerdict {
         source: ResolutionSource,
         decision: Decision,
     },
-    /// Policy says no. `offered`: what the registry has, where it was asked.
+    /// Policy says no.
     Deny {
         decision: Decision,
-        offered: Option<Digest>,
+        judged: Option<Judged>,
     },
-    /// No decision was possible.
-    Undecided { error: RemoteError, mode: Mode },
+    /// No decision was possible; `decision`: what follows from what is known.
+    Undecided {
+        error: RemoteError,
+        mode: Mode,
+        decision: Option<Decision>,
+        judged: Option<Judged>,
+    },
+}
+
+/// The digest that a decision is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Judged {
+    pub digest: Digest,
+    pub source: ResolutionSource,
+}
+
+impl Judged {
+    /// What the registry has for the reference, if it was asked; else what the reference names.
+    pub(super) fn offered(self) -> Option<Digest> {
+        (self.source != ResolutionSource::Notary).then_some(self.digest)
+    }
 }
 
 impl Keep for PullVerdict {
@@ -57,15 +76,15 @@ struct Inquiry<'a> {
     subject: &'a Subject,
     auth: &'a Auth,
     deadline: Instant,
-    wanted: Wanted,
+    wanted: &'a Wanted,
     /// No trust data could be had now.
     stale: bool,
     /// Somebody who might have changed the outcome could not be asked.
     failure: Option<RemoteError>,
     /// What the trust server said was refused, or it said that there is nothing.
     refused: Option<String>,
-    /// The denial to report unless something better is found.
-    denied: Option<Decision>,
+    /// The denial to report unless something better is found, and what it is about.
+    denied: Option<(Decision, Judged)>,
 }
 
 impl Gate {
@@ -89,6 +108,8 @@ impl Gate {
         flight.await.unwrap_or_else(|| PullVerdict::Undecided {
             error: out_of_time(subject),
             mode: subject.mode(),
+            decision: None,
+            judged: None,
         })
     }
 
@@ -96,13 +117,15 @@ impl Gate {
         let wanted = match subject.matched() {
             Matched::Refused(decision) => {
                 return PullVerdict::Deny {
-                    decision,
-                    offered: None,
+                    decision: decision.clone(),
+                    judged: None,
                 };
             }
             Matched::Governed(wanted) => wanted,
         };
-        let origin = wanted.origin;
+        // A tag whose trust data says no, or cannot be had, may still be allowed for what the registry takes it to mean.
+        let by_tag = subject.reference.digest().is_none();
+        let elsewhere = wanted.origin || (by_tag && wanted.beside.is_wanted());
         let mut inquiry = Inquiry {
             subject,
             auth,
@@ -118,10 +141,10 @@ impl Gate {
         }
         // What remains is what the registry says: the origin of a digest, or the meaning of a tag.
         let undecided = inquiry.denied.is_none() && inquiry.failure.is_none();
-        if origin || undecided {
+        if elsewhere || undecided {
             return self.ask_for_meaning(inquiry).await;
         }
-        inquiry.end(None)
+        inquiry.end()
     }
 
     /// Gathers trust data. A digest reference is judged as that digest, from stored evidence if need be; a tag needs an
@@ -169,7 +192,7 @@ impl Gate {
                     decision,
                 });
             }
-            inquiry.denied = Some(decision);
+            inquiry.denied = Some((decision, Judged { digest, source }));
         }
         None
     }
@@ -181,7 +204,7 @@ impl Gate {
             Ok(found) => found.digest,
             Err(error) => {
                 inquiry.failure.get_or_insert(error);
-                return inquiry.end(None);
+                return inquiry.end();
             }
         };
         let from_tag = subject.reference.digest().is_none();
@@ -195,6 +218,18 @@ impl Gate {
         } else {
             (ResolutionSource::Reference, Trust::Stored)
         };
+        let judged = Judged {
+            digest: found,
+            source,
+        };
+        // The registry means what the signed tag means: nothing new was learned, unless its word is what was missing.
+        if let Some((_, known)) = &mut inquiry.denied
+            && known.digest == found
+            && !inquiry.wanted.origin
+        {
+            *known = judged;
+            return inquiry.end();
+        }
         let decision = self
             .decide_looking_beside(&mut inquiry, &found, trust)
             .await;
@@ -205,8 +240,8 @@ impl Gate {
                 decision,
             };
         }
-        inquiry.denied = Some(decision);
-        inquiry.end(Some(found))
+        inquiry.denied = Some((decision, judged));
+        inquiry.end()
     }
 
     /// Decides from what is stored; where something beside the image is missing, looks there once and decides again.
@@ -245,23 +280,28 @@ impl Gate {
 }
 
 impl Inquiry<'_> {
-    /// Nothing allows the image. `offered`: what the registry has.
-    fn end(self, offered: Option<Digest>) -> PullVerdict {
-        if let Some(error) = self.failure {
-            return PullVerdict::Undecided {
-                error,
-                mode: self.wanted.mode,
-            };
-        }
-        match self.denied {
-            Some(decision) => PullVerdict::Deny {
-                decision: explain(decision, self.refused),
-                offered,
-            },
-            None => PullVerdict::Undecided {
-                error: out_of_time(self.subject),
-                mode: self.wanted.mode,
-            },
+    /// Nothing allows the image.
+    fn end(self) -> PullVerdict {
+        let (decision, judged) = self.denied.unzip();
+        let failure = match (self.failure, decision) {
+            (None, Some(decision)) => {
+                return PullVerdict::Deny {
+                    decision: explain(decision, self.refused),
+                    judged,
+                };
+            }
+            (Some(error), decision) => (error, decision),
+            (None, None) => (out_of_time(self.subject), None),
+        };
+        let (error, decision) = failure;
+        PullVerdict::Undecided {
+            error,
+            // Rules that hold for this digest already refuse nothing.
+            mode: decision
+                .as_ref()
+                .map_or(self.wanted.mode, |decision| decision.mode),
+            decision,
+            judged,
         }
     }
 }

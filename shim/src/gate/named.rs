@@ -93,11 +93,11 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     fn subject(&self, text: &str) -> Result<Subject, ReferenceError> {
-        Ok(Subject {
-            active: Arc::clone(self.active),
-            namespace: Some(self.namespace.to_owned()),
-            reference: names::parse(text)?,
-        })
+        Ok(Subject::new(
+            Arc::clone(self.active),
+            Some(self.namespace.to_owned()),
+            names::parse(text)?,
+        ))
     }
 
     /// No rule can speak: refused, or in audit mode forwarded as it came.

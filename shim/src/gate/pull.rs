@@ -6,7 +6,7 @@ use portcullis_policy::model::Mode;
 use portcullis_proto::code;
 use portcullis_proto::cri::{AuthConfig, PullImageRequest, PullImageResponse, path};
 use portcullis_proto::wire;
-use portcullis_trust::OriginSource;
+use portcullis_trust::{Decision, OriginSource};
 use prost::Message as _;
 use tokio::time::Instant;
 
@@ -65,11 +65,7 @@ impl Gate {
                 return Before::Refuse(refusal::policy_says_no(&text));
             }
         };
-        let subject = Subject {
-            active,
-            namespace,
-            reference,
-        };
+        let subject = Subject::new(active, namespace, reference);
         let auth = match request.auth.as_ref().map(given).transpose() {
             Ok(None | Some(Auth::Anonymous)) => self.node_auth(&subject, deadline).await,
             Ok(Some(auth)) => auth,
@@ -96,28 +92,29 @@ impl Gate {
                         .await
                 }
             },
-            PullVerdict::Deny { decision, offered } => match (decision.mode, &decision.denial) {
-                (Mode::Audit, _) => {
-                    self.forward_in_audit(message, subject, offered, &auth, deadline)
-                        .await
-                }
-                (Mode::Enforce, Some(denial)) => Before::Refuse(refusal::denied(denial)),
-                (Mode::Enforce, None) => {
-                    Before::Refuse(refusal::policy_says_no("the image was refused"))
-                }
-            },
+            PullVerdict::Deny {
+                decision:
+                    Decision {
+                        mode: Mode::Enforce,
+                        denial,
+                        ..
+                    },
+                ..
+            } => Before::Refuse(match &denial {
+                Some(denial) => refusal::denied(denial),
+                None => refusal::policy_says_no("the image was refused"),
+            }),
             PullVerdict::Undecided {
                 error,
                 mode: Mode::Enforce,
+                ..
             } => {
                 let refused =
                     refusal::undecided(subject.namespace(), subject.reference.raw(), &error);
                 Before::Refuse(refused)
             }
-            PullVerdict::Undecided {
-                mode: Mode::Audit, ..
-            } => {
-                self.forward_in_audit(message, subject, None, &auth, deadline)
+            PullVerdict::Deny { judged, .. } | PullVerdict::Undecided { judged, .. } => {
+                self.forward_in_audit(message, subject, judged, &auth, deadline)
                     .await
             }
         }

@@ -1,6 +1,7 @@
 //! Step 6: one audit line and one count per decision. Neither can hold a decision up.
 
 use portcullis_policy::Digest;
+use portcullis_policy::model::Mode;
 use portcullis_trust::Decision;
 use tokio::time::Instant;
 
@@ -150,12 +151,22 @@ impl Outcome {
                 digest: Some(*digest),
                 ..Self::of_decision(decision)
             },
-            PullVerdict::Deny { decision, offered } => Self {
-                digest: *offered,
+            PullVerdict::Deny { decision, judged } => Self {
+                digest: judged.map(|judged| judged.digest),
                 ..Self::of_decision(decision)
             },
-            PullVerdict::Undecided { error, .. } => Self {
-                verdict: Verdict::Error,
+            PullVerdict::Undecided {
+                error,
+                mode,
+                decision,
+                judged,
+            } => Self {
+                verdict: match mode {
+                    Mode::Audit => Verdict::WouldDeny,
+                    Mode::Enforce => Verdict::Error,
+                },
+                decision: decision.clone(),
+                digest: judged.map(|judged| judged.digest),
                 ..Self::undecided(error.to_string())
             },
         }
@@ -178,6 +189,7 @@ impl Outcome {
                 };
                 Self {
                     verdict,
+                    decision: Some(decision.clone()),
                     ..Self::undecided(failure.to_string())
                 }
             }

@@ -53,21 +53,18 @@ impl Gate {
             }
         };
         let deadline = self.deadline();
-        let subject = Subject {
-            active,
-            namespace: question.namespace.clone(),
-            reference,
-        };
+        let subject = Subject::new(active, question.namespace.clone(), reference);
         let auth = self.node_auth(&subject, deadline).await;
         let report = match self.judge_pull(&subject, &auth, deadline).await {
             PullVerdict::Allow {
                 digest, decision, ..
             } => CheckReport::of(question, Some(digest), &decision),
-            PullVerdict::Deny { decision, offered } => {
+            PullVerdict::Deny { decision, judged } => {
                 let named = subject.reference.digest().copied();
-                CheckReport::of(question, offered.or(named), &decision)
+                let judged = judged.map(|judged| judged.digest);
+                CheckReport::of(question, judged.or(named), &decision)
             }
-            PullVerdict::Undecided { error, mode } => {
+            PullVerdict::Undecided { error, mode, .. } => {
                 CheckReport::undecided(question, mode, "undecided", error.to_string())
             }
         };

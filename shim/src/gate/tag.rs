@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::judge::Subject;
-use super::judge_pull::PullVerdict;
+use super::judge_pull::{Judged, PullVerdict};
 use super::{Gate, refusal};
 use crate::containerd::{ContainerdError, ImageRecord};
 use crate::intercept::Refusal;
@@ -246,7 +246,11 @@ impl Gate {
             ),
         });
         PullVerdict::Deny {
-            offered: Some(*digest),
+            // Allowed but for its name: in audit it is what goes forward.
+            judged: Some(Judged {
+                digest: *digest,
+                source: ResolutionSource::Registry,
+            }),
             decision,
         }
     }

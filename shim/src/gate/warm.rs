@@ -158,11 +158,7 @@ impl Gate {
         namespace: Option<String>,
     ) -> Option<bool> {
         let reference = names::parse(&record.name).ok()?;
-        let subject = Subject {
-            active,
-            namespace,
-            reference,
-        };
+        let subject = Subject::new(active, namespace, reference);
         let Matched::Governed { .. } = subject.matched() else {
             return None;
         };

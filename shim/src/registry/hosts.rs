@@ -40,6 +40,14 @@ pub(crate) struct Host {
     pub auth: Option<Auth>,
 }
 
+impl Host {
+    /// Whether `other` is the same server, asked in the same way.
+    pub(super) fn answers_as(&self, other: &Self) -> bool {
+        (&self.base, &self.access, &self.namespace, &self.auth)
+            == (&other.base, &other.access, &other.namespace, &other.auth)
+    }
+}
+
 /// Scheme, authority and path prefix of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Base {

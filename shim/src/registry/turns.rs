@@ -40,10 +40,14 @@ impl HostList {
                 cause: cause::HOST_CONFIG,
             });
         };
-        let able: Vec<&Host> = hosts
-            .iter()
-            .filter(|host| host.pull && (host.resolve || !resolve))
-            .collect();
+        let mut able: Vec<&Host> = Vec::with_capacity(hosts.len());
+        for host in hosts {
+            // Many a hosts.toml names its server twice: whoever said that there is nothing would be asked again at once.
+            let is_new = able.iter().all(|other| !other.answers_as(host));
+            if is_new && host.pull && (host.resolve || !resolve) {
+                able.push(host);
+            }
+        }
         Ok(Turns {
             name: &self.name,
             none_able: able.is_empty(),

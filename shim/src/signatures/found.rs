@@ -25,6 +25,11 @@ impl Found {
         }
     }
 
+    /// Something was found, and nothing kept away.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.artefacts.is_empty() && self.failure.is_none()
+    }
+
     pub(super) fn add(&mut self, artefact: Artefact) {
         if !self.artefacts.contains(&artefact) {
             self.artefacts.push(artefact);

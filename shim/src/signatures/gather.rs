@@ -18,7 +18,16 @@ use super::media::Kind;
 use super::place::Place;
 use super::referrers::{self, memory::ApiMemory};
 
-type Gathered = (SignatureSource, Result<SignatureSet, RemoteError>);
+/// What one source had, and what kept away the rest of it.
+#[derive(Debug, Clone)]
+pub struct Gathered {
+    /// The source.
+    pub source: SignatureSource,
+    /// What was found; empty: the source said that there is nothing. `None`: nothing was found, and it may have something.
+    pub set: Option<SignatureSet>,
+    /// Why something that it may have was not seen: nobody may conclude from `set` that it is not there.
+    pub failure: Option<RemoteError>,
+}
 
 /// Sources that one list of things beside the image answers.
 #[derive(Debug)]
@@ -57,7 +66,10 @@ pub(super) async fn gather(
     }
     let mut all: Vec<Gathered> = join_all(runs).await.into_iter().flatten().collect();
     // In the order of the question.
-    all.sort_by_key(|(source, _)| question.sources.iter().position(|other| other == source));
+    all.sort_by_key(|one| {
+        let mut sources = question.sources.iter();
+        sources.position(|source| *source == one.source)
+    });
     all
 }
 
@@ -105,35 +117,39 @@ impl Gathering<'_> {
             Group::Lookaside(base, _) => vec![self.lookaside(base).await],
             _ => self.over_hosts(group, sources.len()).await,
         };
-        sources
-            .into_iter()
-            .zip(results)
-            .map(|(source, result)| {
-                let result = result.and_then(|found| self.set(source, found));
-                (source.clone(), result)
-            })
+        let answers = sources.into_iter().zip(results);
+        answers
+            .map(|(source, found)| self.answer(source, found))
             .collect()
     }
 
-    /// A set of what was found. What was kept away counts only if nothing else came: signatures are alternatives.
-    fn set(&self, source: &SignatureSource, found: Found) -> Result<SignatureSet, RemoteError> {
+    fn answer(&self, source: &SignatureSource, found: Result<Found, RemoteError>) -> Gathered {
+        let (found, failure) = match found {
+            Ok(mut found) => {
+                let failure = found.failure.take();
+                (found, failure)
+            }
+            Err(failure) => (Found::default(), Some(failure)),
+        };
         let Found {
             artefacts,
             truncated,
-            failure,
+            ..
         } = found;
-        let partial = failure.is_some();
-        match failure {
-            Some(failure) if artefacts.is_empty() => Err(failure),
-            _ => Ok(SignatureSet {
-                source: source.clone(),
-                repository: self.question.reference.repository(),
-                subject: *self.question.subject,
-                artefacts,
-                earlier: Vec::new(),
-                truncated: truncated || partial,
-                gathered_at: self.question.now,
-            }),
+        let says_something = failure.is_none() || !artefacts.is_empty();
+        let set = says_something.then(|| SignatureSet {
+            source: source.clone(),
+            repository: self.question.reference.repository(),
+            subject: *self.question.subject,
+            artefacts,
+            earlier: Vec::new(),
+            truncated: truncated || failure.is_some(),
+            gathered_at: self.question.now,
+        });
+        Gathered {
+            source: source.clone(),
+            set,
+            failure,
         }
     }
 
@@ -161,8 +177,8 @@ impl Gathering<'_> {
         store.gather(self.room).await
     }
 
-    /// Host after host, until each of `count` sources was found at one: a mirror that copies images without their signatures
-    /// must not hide those of the upstream.
+    /// Host after host, until each of `count` sources was found whole at one: a mirror that copies images without their
+    /// signatures, or fails at the one that counts, must not hide those of the upstream.
     async fn over_hosts(&self, group: &Group<'_>, count: usize) -> Vec<Result<Found, RemoteError>> {
         let mut found: Vec<Found> = (0..count).map(|_| Found::default()).collect();
         let SignatureQuestion {
@@ -184,7 +200,7 @@ impl Gathering<'_> {
             Err(error) => return fail(&error),
         };
         let fetcher: &Fetcher = &self.registry.fetcher();
-        while found.iter().any(|found| found.artefacts.is_empty()) {
+        while !found.iter().all(Found::is_whole) {
             let Some((host, until)) = turns.next() else {
                 break;
             };
@@ -200,7 +216,7 @@ impl Gathering<'_> {
             let missing: Vec<usize> = found
                 .iter()
                 .enumerate()
-                .filter_map(|(at, found)| found.artefacts.is_empty().then_some(at))
+                .filter_map(|(at, found)| (!found.is_whole()).then_some(at))
                 .collect();
             let answer = self.at_host(&place, group, &missing).await;
             if let Err(error) = &answer {
@@ -220,7 +236,7 @@ impl Gathering<'_> {
         let unasked = turns.end(None);
         for found in &mut found {
             if let Some(error) = &unasked
-                && found.artefacts.is_empty()
+                && !found.is_whole()
             {
                 note(&mut found.failure, error.clone());
             }

@@ -52,7 +52,7 @@ impl Store {
     fn found(&self, put: impl FnOnce(&mut Memory, &mut Vec<Change>) -> Result<(), StoreError>) {
         if let Err(error) = self.change(put) {
             self.inner.refused.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(%error, "a record was not stored");
+            tracing::warn!(%error, "a record is not in the store; it is held in memory for a while if it is not too large");
         }
     }
 }

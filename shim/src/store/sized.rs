@@ -1,5 +1,9 @@
 //! A table in memory whose records are also bounded by the bytes they take in the file.
+//!
+//! A record for which there is no room is held aside for a while, and not in the file: whoever fills the table with what is in
+//! use must not keep others from having their images judged.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::records::{Put, Records};
@@ -10,6 +14,8 @@ pub(super) struct Sized<K, V> {
     records: Records<K, (Arc<V>, usize)>,
     bytes: usize,
     cap: usize,
+    /// What found no room, oldest first.
+    aside: VecDeque<(K, Arc<V>, usize)>,
 }
 
 impl<K: Ord + Clone, V> Sized<K, V> {
@@ -19,6 +25,7 @@ impl<K: Ord + Clone, V> Sized<K, V> {
             records: Records::new(records),
             bytes: 0,
             cap: bytes,
+            aside: VecDeque::new(),
         }
     }
 
@@ -27,7 +34,17 @@ impl<K: Ord + Clone, V> Sized<K, V> {
     }
 
     pub(super) fn get(&self, key: &K) -> Option<Arc<V>> {
-        self.records.get(key).map(|(value, _)| Arc::clone(value))
+        // What is held aside came later than what is stored.
+        let aside = self.aside.iter().find(|(other, ..)| other == key);
+        aside
+            .map(|(_, value, _)| value)
+            .or_else(|| self.records.get(key).map(|(value, _)| value))
+            .map(Arc::clone)
+    }
+
+    /// What is held aside.
+    pub(super) fn aside(&self) -> impl Iterator<Item = (&K, &Arc<V>)> {
+        self.aside.iter().map(|(key, value, _)| (key, value))
     }
 
     /// Values from `start` upwards in key order.
@@ -41,8 +58,25 @@ impl<K: Ord + Clone, V> Sized<K, V> {
         self.records.values().map(|(value, _)| value)
     }
 
-    /// Puts a value in, for which idle records may have to give way: they are returned. `false`: there is no room.
+    /// Puts a value in, for which idle records may have to give way: they are returned. `false`: there is no room, and it is
+    /// held aside, where what came before gives way.
     pub(super) fn put(&mut self, key: K, value: Arc<V>, size: usize) -> (bool, Vec<(K, Arc<V>)>) {
+        self.aside.retain(|(other, ..)| *other != key);
+        let (stored, gone) = self.put_in(key.clone(), Arc::clone(&value), size);
+        if !stored && size <= self.cap / 2 {
+            self.aside.push_back((key, value, size));
+            let mut held: usize = self.aside.iter().map(|(.., size)| size).sum();
+            while held > self.cap / 2 {
+                let Some((.., size)) = self.aside.pop_front() else {
+                    break;
+                };
+                held = held.saturating_sub(size);
+            }
+        }
+        (stored, gone)
+    }
+
+    fn put_in(&mut self, key: K, value: Arc<V>, size: usize) -> (bool, Vec<(K, Arc<V>)>) {
         let mut gone = Vec::new();
         while self.without(&key).saturating_add(size) > self.cap {
             let target = self.records.len().saturating_sub(1);
@@ -104,5 +138,44 @@ mod tests {
         assert!(stored);
         assert_eq!(gone.iter().map(|(key, _)| *key).collect::<Vec<_>>(), [1]);
         assert!(!put(&mut table, 5, 1));
+    }
+
+    #[test]
+    fn what_finds_no_room_is_held_aside_within_bounds_until_there_is() {
+        let mut table: Sized<u32, u32> = Sized::new(100, 10);
+        let put = |table: &mut Sized<u32, u32>, key, size| table.put(key, Arc::new(key), size).0;
+        assert!(put(&mut table, 1, 10));
+        for key in 2..6 {
+            assert!(!put(&mut table, key, 2));
+            assert_eq!(table.get(&key).as_deref(), Some(&key));
+        }
+        assert_eq!(
+            table.get(&2),
+            None,
+            "half as much as the table, newest first"
+        );
+        assert_eq!(table.get(&3), None);
+        let held: Vec<u32> = table.aside().map(|(key, _)| *key).collect();
+        assert_eq!((held, table.len()), (vec![4, 5], 1));
+        let too_large = table.put(1, Arc::new(100), 11);
+        assert!(!too_large.0);
+        assert_eq!(table.get(&1).as_deref(), Some(&1));
+        assert_eq!(table.aside().count(), 2, "nor does it push others out");
+        table.mark(|_, _| true);
+        table.mark(|_, _| false);
+        assert!(put(&mut table, 4, 2));
+        let held: Vec<u32> = table.aside().map(|(key, _)| *key).collect();
+        assert_eq!((held, table.len()), (vec![5], 1));
+    }
+
+    #[test]
+    fn a_newer_record_that_finds_no_room_speaks_instead_of_the_older_one() {
+        let mut table: Sized<u32, u32> = Sized::new(100, 10);
+        assert!(table.put(1, Arc::new(10), 1).0);
+        assert!(table.put(2, Arc::new(20), 9).0);
+        assert!(!table.put(1, Arc::new(11), 5).0);
+        assert_eq!(table.get(&1).as_deref(), Some(&11));
+        assert!(table.put(1, Arc::new(12), 1).0);
+        assert_eq!(table.get(&1).as_deref(), Some(&12));
     }
 }

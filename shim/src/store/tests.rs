@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use portcullis_policy::Digest;
 use portcullis_trust::Timestamp;
-use portcullis_trust::evidence::{NotaryEvidence, Origin, OriginSource};
+use portcullis_trust::evidence::{
+    Artefact, ArtefactKind, NotaryEvidence, Origin, OriginSource, SignatureSet, SignatureSource,
+};
 use portcullis_trust::notary::{NotaryCollection, NotaryMemory};
 
 use super::file;
@@ -235,4 +237,71 @@ async fn a_record_moved_under_another_key_or_of_another_version_is_dropped_alone
     store.flush().await.unwrap();
     drop(store);
     assert_eq!(Store::open(dir.path()).unwrap().health().damaged_records, 0);
+}
+
+fn set(repository: &str, size: usize) -> SignatureSet {
+    SignatureSet {
+        source: SignatureSource::Bundles,
+        repository: repository.to_owned(),
+        subject: Digest::of(repository.as_bytes()),
+        artefacts: vec![Artefact {
+            kind: ArtefactKind::SigstoreBundle,
+            bytes: vec![7; size],
+            annotations: BTreeMap::new(),
+        }],
+        earlier: Vec::new(),
+        truncated: false,
+        gathered_at: Timestamp(1),
+    }
+}
+
+#[tokio::test]
+async fn a_neighbour_who_fills_the_store_does_not_keep_others_from_being_judged() {
+    let caps = Caps {
+        found_bytes: 2_000,
+        all_found_bytes: 4_000,
+        ..small()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open_with(dir.path(), caps).unwrap();
+    for name in ["reg/greedy-1", "reg/greedy-2"] {
+        store.put_signatures(set(name, 1_200));
+    }
+    let other = set("reg/other", 300);
+    let get = |store: &Store| store.signatures(&other.source, &other.repository, &other.subject);
+    store.put_signatures(other.clone());
+    assert_eq!(get(&store).as_deref(), Some(&other));
+    assert_eq!(store.health().refused, 1, "and it is told");
+    // It is not in the file, which stays within its bounds.
+    store.flush().await.unwrap();
+    drop(store);
+    let store = Store::open_with(dir.path(), caps).unwrap();
+    assert_eq!(get(&store), None);
+}
+
+#[tokio::test]
+async fn damaged_signatures_and_those_of_a_later_version_are_dropped_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let (good, moved) = (set("reg/good", 10), set("reg/moved", 10));
+    store.put_signatures(good.clone());
+    store.flush().await.unwrap();
+    drop(store);
+    // Evidence of one repository under the name of another, and records that nobody can read.
+    let key = (moved.subject, "reg/victim", SignatureSource::Bundles);
+    let moved = layout::put(Table::Signatures, &key, &moved).unwrap();
+    let mut changes = vec![moved];
+    for table in [Table::Signatures, Table::Revocations, Table::Descriptions] {
+        changes.push(Change {
+            table,
+            key: "future".to_owned(),
+            value: Some(br#"{"v":2,"sum":"","body":{}}"#.to_vec()),
+        });
+    }
+    tamper(dir.path(), &changes);
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.health().damaged_records, 4);
+    assert_eq!(store.health().set_aside, None);
+    let found = store.signatures(&good.source, &good.repository, &good.subject);
+    assert_eq!(found.as_deref(), Some(&good));
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use portcullis_trust::evidence::SignatureSource;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -37,6 +38,36 @@ struct MethodLabel {
     method: &'static str,
 }
 
+/// How one look into a source of signatures ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Look {
+    /// Something was found, and nothing kept away.
+    Found,
+    /// There is nothing.
+    Nothing,
+    /// Something was found, and something else kept away.
+    Partial,
+    /// The source could not be asked.
+    Failed,
+}
+
+impl Look {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::Nothing => "nothing",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LookLabels {
+    source: &'static str,
+    outcome: &'static str,
+}
+
 /// The numbers of the daemon. Raising one never waits for a reader.
 pub struct Metrics {
     /// Locked to add sources and to encode, never to count.
@@ -44,6 +75,7 @@ pub struct Metrics {
     namespaces: BoundedLabels,
     decisions: Family<DecisionLabels, Counter>,
     durations: Family<MethodLabel, Histogram, fn() -> Histogram>,
+    looks: Family<LookLabels, Counter>,
     pause_unverified: Counter,
     foreign_containers: Counter,
     snapshot_mismatches: Counter,
@@ -55,6 +87,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("portcullis");
         let decisions = Family::default();
         let durations = Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> _);
+        let looks = Family::default();
         let pause_unverified = Counter::default();
         let foreign_containers = Counter::default();
         let snapshot_mismatches = Counter::default();
@@ -67,6 +100,11 @@ impl Metrics {
             "decision_duration_seconds",
             "Time from a request to its decision, by method",
             durations.clone(),
+        );
+        registry.register(
+            "signature_lookups",
+            "Looks for signatures beside images, by source and outcome",
+            looks.clone(),
         );
         registry.register(
             "pause_image_unverified",
@@ -93,6 +131,7 @@ impl Metrics {
             namespaces: BoundedLabels::new(MAX_NAMESPACES),
             decisions,
             durations,
+            looks,
             pause_unverified,
             foreign_containers,
             snapshot_mismatches,
@@ -117,6 +156,23 @@ impl Metrics {
         self.durations
             .get_or_create(&MethodLabel { method })
             .observe(duration.as_secs_f64());
+    }
+
+    /// Counts a look into a source of signatures.
+    pub fn looked(&self, source: &SignatureSource, look: Look) {
+        let source = match source {
+            SignatureSource::Bundles => "bundles",
+            SignatureSource::CosignSignatures => "cosignSignatures",
+            SignatureSource::CosignAttestations => "cosignAttestations",
+            SignatureSource::Notation => "notation",
+            // Its address may be anybody's.
+            SignatureSource::Lookaside(_) => "lookaside",
+            SignatureSource::RegistryExtension => "registryExtension",
+        };
+        let outcome = look.word();
+        self.looks
+            .get_or_create(&LookLabels { source, outcome })
+            .inc();
     }
 
     /// A sandbox was let through although its pause image could not be proved.
@@ -210,10 +266,13 @@ mod tests {
         metrics.decision(&line("shop"));
         metrics.decision(&line("shop"));
         metrics.pause_image_unverified();
+        let store = SignatureSource::Lookaside("https://store.example/secret".to_owned());
+        metrics.looked(&store, Look::Partial);
         let text = metrics.encode();
         for expected in [
             "portcullis_decisions_total{namespace=\"shop\",verdict=\"allow\",reason=\"\",method=\"pull\"} 2",
             "portcullis_decision_duration_seconds_count{method=\"pull\"} 2",
+            "portcullis_signature_lookups_total{source=\"lookaside\",outcome=\"partial\"} 1",
             "portcullis_pause_image_unverified_total 1",
             "portcullis_proxy_calls_total{outcome=\"unimplemented\"} 0",
             "portcullis_proxy_open{what=\"connections\"} 0",

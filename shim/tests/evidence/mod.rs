@@ -8,7 +8,10 @@ use portcullis::store::{Link, Resolution, ResolutionSource, Store};
 use portcullis_policy::Digest;
 use portcullis_policy::load::SourceFile;
 use portcullis_trust::Timestamp;
-use portcullis_trust::evidence::{NotaryEvidence, Origin, OriginSource};
+use portcullis_trust::evidence::{
+    Artefact, ArtefactKind, ImageDescription, NotaryEvidence, Origin, OriginSource, SignatureSet,
+    SignatureSource,
+};
 use portcullis_trust::notary::{NotaryCollection, NotaryMemory};
 
 pub const SERVER: &str = "https://notary.example";
@@ -54,6 +57,32 @@ pub fn resolution(namespace: Option<&str>, reference: &str) -> Resolution {
         digest: Digest::of(b"root"),
         source: ResolutionSource::Notary,
         gathered_at: Timestamp(5),
+    }
+}
+
+pub fn signatures() -> SignatureSet {
+    SignatureSet {
+        source: SignatureSource::CosignSignatures,
+        repository: "docker.io/library/app".to_owned(),
+        subject: Digest::of(b"root"),
+        artefacts: vec![Artefact {
+            kind: ArtefactKind::CosignSignature,
+            bytes: b"payload".repeat(100),
+            annotations: BTreeMap::from([("signature".to_owned(), "text".to_owned())]),
+        }],
+        earlier: Vec::new(),
+        truncated: false,
+        gathered_at: Timestamp(7),
+    }
+}
+
+pub fn description() -> ImageDescription {
+    ImageDescription {
+        subject: Digest::of(b"root"),
+        index: None,
+        manifest: b"manifest".repeat(50),
+        config: b"config".repeat(50),
+        gathered_at: Timestamp(8),
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use portcullis::registry::{Auth, RemoteError};
-use portcullis::signatures::{SignatureClient, SignatureQuestion};
+use portcullis::signatures::{Gathered as Answer, SignatureClient, SignatureQuestion};
 use portcullis_policy::Digest;
 use portcullis_policy::model::Password;
 use portcullis_trust::Timestamp;
@@ -159,6 +159,7 @@ pub fn index(descriptors: &[String]) -> String {
     )
 }
 
+/// What was found of a source, or why nothing was.
 pub type Gathered = Result<SignatureSet, RemoteError>;
 
 /// A client for `r.test/app`.
@@ -184,6 +185,13 @@ impl Looker {
     }
 
     pub async fn all(&self, sources: &[SignatureSource]) -> Vec<Gathered> {
+        let answers = self.answers(sources).await.into_iter();
+        answers
+            .map(|one| one.set.ok_or_else(|| one.failure.unwrap()))
+            .collect()
+    }
+
+    pub async fn answers(&self, sources: &[SignatureSource]) -> Vec<Answer> {
         let reference = reference(&self.image);
         let question = SignatureQuestion {
             reference: &reference,
@@ -196,19 +204,19 @@ impl Looker {
         };
         let gathered = sendable(self.client.gather(&question)).await;
         assert_eq!(gathered.len(), sources.len());
-        for ((source, result), wanted) in gathered.iter().zip(sources) {
-            assert_eq!(source, wanted);
-            if let Ok(set) = result {
+        for (one, wanted) in gathered.iter().zip(sources) {
+            assert_eq!(one.source, *wanted);
+            if let Some(set) = &one.set {
                 assert_eq!(set.source, *wanted);
                 assert_eq!(set.repository, reference.repository());
                 assert_eq!(set.subject, image());
                 assert_eq!(set.gathered_at, now());
             }
-            if let Err(error) = result {
+            if let Some(error) = &one.failure {
                 assert!(!error.to_string().contains("secret"), "{error}");
             }
         }
-        gathered.into_iter().map(|(_, result)| result).collect()
+        gathered
     }
 
     pub async fn one(&self, source: SignatureSource) -> Gathered {

@@ -18,6 +18,8 @@ pub(super) struct Manifest {
 struct Repository {
     blobs: BTreeSet<String>,
     manifests: BTreeMap<String, Manifest>,
+    /// Digests of the manifests, in the order in which they came.
+    order: Vec<String>,
     tags: BTreeMap<String, String>,
 }
 
@@ -108,7 +110,9 @@ impl Storage {
         if !by_digest {
             held.tags.insert(name.to_owned(), digest.clone());
         }
-        held.manifests.insert(digest.clone(), manifest);
+        if held.manifests.insert(digest.clone(), manifest).is_none() {
+            held.order.push(digest.clone());
+        }
         let subject = document["subject"]["digest"].as_str().map(str::to_owned);
         Some((digest, subject))
     }
@@ -116,6 +120,7 @@ impl Storage {
     /// Removes a tag or a manifest.
     pub(super) fn delete_manifest(&mut self, repository: &str, name: &str) -> bool {
         let held = self.repository(repository);
+        held.order.retain(|digest| digest != name);
         held.tags.remove(name).is_some() | held.manifests.remove(name).is_some()
     }
 
@@ -127,14 +132,15 @@ impl Storage {
             .unwrap_or_default()
     }
 
-    /// Descriptors of the manifests whose subject is `digest`, in the order of their digests.
+    /// Descriptors of the manifests whose subject is `digest`, in the order in which they came.
     pub(super) fn referrers(&self, repository: &str, digest: &str) -> Vec<Value> {
         let Some(held) = self.repositories.get(repository) else {
             return Vec::new();
         };
-        held.manifests
-            .iter()
-            .filter_map(|(own, manifest)| {
+        let pushed = held.order.iter();
+        pushed
+            .filter_map(|own| {
+                let manifest = held.manifests.get(own)?;
                 let document: Value = serde_json::from_slice(&manifest.bytes).ok()?;
                 if document["subject"]["digest"].as_str() != Some(digest) {
                     return None;

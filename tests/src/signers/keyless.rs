@@ -2,8 +2,10 @@
 //! no log.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::Result;
+use serde_json::Value;
 
 use super::{Cosign, Subject};
 use crate::daemon::run;
@@ -93,22 +95,40 @@ impl Keyless {
         self.sign_with(name, subject, "services.json")
     }
 
+    /// Attests and has the attestation stamped: `kind` is what `--type` takes.
+    pub fn attest(
+        &self,
+        name: &str,
+        subject: Subject<'_>,
+        kind: &str,
+        predicate: &Value,
+    ) -> Result<()> {
+        let path = self.dir.join("predicate.json");
+        std::fs::write(&path, predicate.to_string())?;
+        let mut command = self.command("attest", name, "stamped.json");
+        command.args(["--type", kind, "--predicate"]).arg(path);
+        run(command.arg(subject.reference()))?;
+        Ok(())
+    }
+
     fn sign_with(&self, name: &str, subject: Subject<'_>, services: &str) -> Result<()> {
-        let mut command = self.cosign.command("sign");
-        command.args([
-            "-y",
-            "--key",
-            &format!("{name}-cosign.key"),
-            "--signing-config",
-        ]);
-        command.args([services, "--trusted-root", "trusted_root.json"]);
+        run(self
+            .command("sign", name, services)
+            .arg(subject.reference()))?;
+        Ok(())
+    }
+
+    fn command(&self, subcommand: &str, name: &str, services: &str) -> Command {
+        let mut command = self.cosign.command(subcommand);
+        let key = format!("{name}-cosign.key");
+        command.args(["-y", "--key", &key, "--signing-config", services]);
+        command.args(["--trusted-root", "trusted_root.json"]);
         command
             .arg("--certificate")
             .arg(self.pki.file(name, "crt"))
             .arg("--certificate-chain")
             .arg(self.pki.file("fulcio", "chain"));
-        run(command.arg(subject.reference()))?;
-        Ok(())
+        command
     }
 
     /// How often a timestamp was asked for.

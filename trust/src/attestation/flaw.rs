@@ -3,6 +3,7 @@
 
 use std::fmt::{Display, Write as _};
 
+use crate::finding::unseemly;
 use crate::strict_json::Ambiguous;
 use crate::time::Timestamp;
 
@@ -77,7 +78,7 @@ pub(super) fn said(text: &str) -> String {
     let mut line: String = text
         .chars()
         .take(MAX_SAID)
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .map(|c| if unseemly(c) { '\u{fffd}' } else { c })
         .collect();
     if text.chars().nth(MAX_SAID).is_some() {
         line.push('…');

@@ -336,9 +336,9 @@ fn a_statement_that_does_not_hold_takes_no_place_from_one_that_does() {
         for bad in 0..3 {
             let statements: Vec<SignedStatement> = order
                 .iter()
-                .map(|one| match *one == bad {
-                    true => by(*one, who(*one), &json!({})),
-                    false => by(*one, who(*one), &slsa1()),
+                .map(|one| {
+                    let holds = if *one == bad { json!({}) } else { slsa1() };
+                    by(*one, who(*one), &holds)
                 })
                 .collect();
             assert_eq!(

@@ -5,6 +5,7 @@ use portcullis_policy::Span;
 use portcullis_policy::model::{Dialect, PolicySet, Rule, Scope};
 
 use super::Asked;
+use crate::finding::unseemly;
 
 /// Longest text taken over from a policy, in characters.
 const MAX_QUOTE: usize = 300;
@@ -70,7 +71,7 @@ pub(super) fn quote(text: &str) -> String {
     let line: String = text
         .chars()
         .take(MAX_QUOTE + 1)
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if unseemly(c) { ' ' } else { c })
         .collect();
     clip(&line, MAX_QUOTE)
 }

@@ -96,6 +96,8 @@ pub struct SignatureSet {
 impl SignatureSet {
     /// Most artefacts in one set, earlier ones included.
     pub const MAX_ARTEFACTS: usize = 128;
+    /// Most bytes of all of them as they are written down, where an older answer is kept beside a newer one.
+    pub const MAX_MERGED: usize = 44 << 20;
 
     /// This set with what `before`, an older answer to the same question, had and this one has not.
     ///
@@ -124,15 +126,38 @@ impl SignatureSet {
             })
             .collect();
         earlier.truncate(Self::MAX_ARTEFACTS);
+        // A set that is too large is not stored at all: what is old must not keep what is new out.
+        let mut room = Self::MAX_MERGED;
         if self.truncated {
-            let room = Self::MAX_ARTEFACTS.saturating_sub(earlier.len());
-            self.artefacts.truncate(room);
+            earlier.retain(|one| fits(&one.artefact, &mut room));
+            let most = Self::MAX_ARTEFACTS.saturating_sub(earlier.len());
+            self.artefacts.truncate(most);
+            self.artefacts.retain(|one| fits(one, &mut room));
         } else {
-            let room = Self::MAX_ARTEFACTS.saturating_sub(self.artefacts.len());
-            earlier.truncate(room);
+            self.artefacts.retain(|one| fits(one, &mut room));
+            let most = Self::MAX_ARTEFACTS.saturating_sub(self.artefacts.len());
+            earlier.retain(|one| fits(&one.artefact, &mut room));
+            earlier.truncate(most);
         }
         self.earlier = earlier;
         self
+    }
+}
+
+/// Whether there is room for `artefact`, which is then taken. Base64 takes four bytes for three, JSON up to six for one.
+fn fits(artefact: &Artefact, room: &mut usize) -> bool {
+    let annotations = artefact.annotations.iter();
+    let annotations: usize = annotations
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
+    let size = artefact.bytes.len().div_ceil(3).saturating_mul(4);
+    let size = size.saturating_add(annotations.saturating_mul(6));
+    match room.checked_sub(size) {
+        Some(left) => {
+            *room = left;
+            true
+        }
+        None => false,
     }
 }
 
@@ -205,6 +230,33 @@ mod tests {
             assert!(names(&known).contains(&0), "round {round}");
             assert!(names(&known).len() <= SignatureSet::MAX_ARTEFACTS);
         }
+    }
+
+    #[test]
+    fn large_ones_that_were_deleted_do_not_make_a_set_too_large_to_be_stored() {
+        let heavy = |names: &[u32], truncated| {
+            let mut heavy = set(names, 10, truncated);
+            for artefact in &mut heavy.artefacts {
+                artefact.bytes.resize(8 << 20, 0);
+            }
+            heavy
+        };
+        let first = |set: &SignatureSet| {
+            let all = set.artefacts.iter();
+            let all = all.chain(set.earlier.iter().map(|one| &one.artefact));
+            all.map(|one| one.bytes[3]).collect::<Vec<u8>>()
+        };
+        let mut new = heavy(&[5, 6, 7, 8], false);
+        new.artefacts.extend(set(&[9], 10, false).artefacts);
+        let mut before = heavy(&[1, 2, 3, 4], false);
+        before.artefacts.extend(set(&[0], 10, false).artefacts);
+        let merged = new.clone().merged_with(&before);
+        // What is listed, and of what was the small one that still fits.
+        assert_eq!(first(&merged), [5, 6, 7, 8, 9, 0]);
+        assert!(serde_json::to_vec(&merged).unwrap().len() < SignatureSet::MAX_MERGED + 4096);
+        new.truncated = true;
+        let merged = new.merged_with(&before);
+        assert_eq!(first(&merged), [9, 1, 2, 3, 4, 0]);
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Chain {
     }
 
     /// All of it, leaf first.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Certificate> {
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Certificate> {
         std::iter::once(&self.leaf).chain(&self.authorities)
     }
 
@@ -69,22 +69,22 @@ impl Chain {
             .map_err(NotationError::Chain)
     }
 
+    /// From the root down: whoever puts certificates of their own before a trusted one has them refused at the first.
     fn issuance(&self) -> Result<(), &'static str> {
-        let mut below = &self.leaf;
-        for issuer in &self.authorities {
+        let mut above = self.iter().rev();
+        let Some(mut issuer) = above.next().filter(|root| root.self_signed()) else {
+            return Err("it does not end with a self-signed root");
+        };
+        for below in above {
             if below.self_signed() {
                 return Err("a certificate before the last one is self-signed");
             }
             if !below.issued_by(issuer) {
                 return Err("a certificate is not signed by the one after it");
             }
-            below = issuer;
+            issuer = below;
         }
-        if below.self_signed() {
-            Ok(())
-        } else {
-            Err("it does not end with a self-signed root")
-        }
+        Ok(())
     }
 
     /// Whether every certificate is valid in every second from `earliest` to `latest`.

@@ -1,19 +1,17 @@
 //! The checks that a trust policy names, in notation's order: authenticity, expiry, authentic timestamp, revocation
 //! (trust-store-trust-policy.md, "Steps"). Integrity comes before ([`super::signed`]).
 
-use std::sync::Arc;
-
-use portcullis_policy::model::{NotationCheck, TrustStoreKind, VerifyTimestamp};
+use portcullis_policy::model::{NotationAction, NotationCheck, TrustStoreKind, VerifyTimestamp};
 
 use super::attributes::Scheme;
+use super::chain::Chain;
 use super::error::NotationError;
-use super::revocation::{RevocationStatus, status};
+use super::revocation::{RevocationStatus, Statuses};
 use super::signed::Signed;
 use super::store::Store;
 use super::subject::{Subject, show};
 use super::timestamp::{self, TimestampRange, VerifiedTimestamp};
 use super::{Identities, NotationVerifier};
-use crate::evidence::RevocationAnswer;
 use crate::finding::Verified;
 use crate::time::Timestamp;
 
@@ -22,7 +20,7 @@ impl NotationVerifier {
     pub(super) fn judge(
         &self,
         signed: &Signed,
-        answers: &[Arc<RevocationAnswer>],
+        statuses: &mut Statuses<'_>,
         now: Timestamp,
     ) -> Result<Verified, NotationError> {
         let mut notes = Vec::new();
@@ -42,14 +40,14 @@ impl NotationVerifier {
             .actions
             .apply(
                 NotationCheck::AuthenticTimestamp,
-                self.timed(signed, answers, now),
+                self.timed(signed, statuses, now),
                 &mut notes,
             )?
             .flatten();
         if self.actions.checks_revocation() {
             self.actions.apply(
                 NotationCheck::Revocation,
-                unrevoked(signed, answers),
+                unrevoked(signed, statuses),
                 &mut notes,
             )?;
         }
@@ -87,9 +85,21 @@ impl NotationVerifier {
             .is_ok()
     }
 
+    /// Whether it is worth while to verify a chain: not where nobody vouches for it, and that is enforced.
+    pub(super) fn vouched(&self, scheme: Scheme, chain: &Chain) -> Result<(), NotationError> {
+        match self.actions.of(NotationCheck::Authenticity) {
+            NotationAction::Enforce => self.anchor_of(scheme, chain).map(drop),
+            NotationAction::Log | NotationAction::Skip => Ok(()),
+        }
+    }
+
     /// The trust store that has a certificate of the chain.
     fn anchor(&self, signed: &Signed) -> Result<&Store, NotationError> {
-        let (kind, name) = match signed.attributes.scheme {
+        self.anchor_of(signed.attributes.scheme, &signed.chain)
+    }
+
+    fn anchor_of(&self, scheme: Scheme, chain: &Chain) -> Result<&Store, NotationError> {
+        let (kind, name) = match scheme {
             Scheme::X509 => (TrustStoreKind::Ca, "ca"),
             Scheme::SigningAuthority => (TrustStoreKind::SigningAuthority, "signingAuthority"),
         };
@@ -102,12 +112,7 @@ impl NotationVerifier {
             return Err(NotationError::NoTrustStore(name));
         }
         stores
-            .find(|store| {
-                signed
-                    .chain
-                    .iter()
-                    .any(|one| store.anchors.contains(&one.der))
-            })
+            .find(|store| chain.iter().any(|one| store.anchors.contains(&one.der)))
             .ok_or(NotationError::UntrustedChain)
     }
 
@@ -133,7 +138,7 @@ impl NotationVerifier {
     fn timed(
         &self,
         signed: &Signed,
-        answers: &[Arc<RevocationAnswer>],
+        statuses: &mut Statuses<'_>,
         now: Timestamp,
     ) -> Result<Option<TimestampRange>, NotationError> {
         let chain = &signed.chain;
@@ -165,10 +170,7 @@ impl NotationVerifier {
             return Err(NotationError::NotValid("at the time of the timestamp"));
         }
         let authority: Vec<&[u8]> = stamp.chain.iter().map(Vec::as_slice).collect();
-        settle(
-            "the timestamp authority",
-            &status(&authority, answers, None),
-        )?;
+        settle("the timestamp authority", statuses.of(&authority, None))?;
         Ok(Some(stamp.range))
     }
 
@@ -193,14 +195,14 @@ fn expiry(signed: &Signed, now: Timestamp) -> Result<(), NotationError> {
 
 /// A revocation counts whenever it was made, unless a signing authority vouches for the time of signing. A timestamp could
 /// excuse what was signed before (signature-specification.md, "Signing time"); the stricter reading is taken.
-fn unrevoked(signed: &Signed, answers: &[Arc<RevocationAnswer>]) -> Result<(), NotationError> {
+fn unrevoked(signed: &Signed, statuses: &mut Statuses<'_>) -> Result<(), NotationError> {
     let signed_at = match signed.attributes.scheme {
         Scheme::SigningAuthority => Some(signed.attributes.signing_time),
         Scheme::X509 => None,
     };
     settle(
         "the signing chain",
-        &status(&signed.chain.der(), answers, signed_at),
+        statuses.of(&signed.chain.der(), signed_at),
     )
 }
 

@@ -11,6 +11,7 @@ mod ocsp;
 mod sources;
 mod statement;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use self::sources::Sources;
@@ -93,6 +94,33 @@ pub fn status(
         }
     }
     worst
+}
+
+/// [`status`] of several chains by the same answers. Whoever may push can wrap one signature in many envelopes, and a CRL
+/// may have a million entries: each chain is looked up once.
+pub(super) struct Statuses<'a> {
+    answers: &'a [Arc<RevocationAnswer>],
+    known: BTreeMap<(Vec<Vec<u8>>, Option<Timestamp>), RevocationStatus>,
+}
+
+impl<'a> Statuses<'a> {
+    pub(super) fn new(answers: &'a [Arc<RevocationAnswer>]) -> Self {
+        Self {
+            answers,
+            known: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn of(
+        &mut self,
+        chain: &[&[u8]],
+        signed_at: Option<Timestamp>,
+    ) -> &RevocationStatus {
+        let owned = chain.iter().map(|der| der.to_vec()).collect();
+        self.known
+            .entry((owned, signed_at))
+            .or_insert_with(|| status(chain, self.answers, signed_at))
+    }
 }
 
 /// Whether `answer` is one to what [`wants`] asked about `chain`, is signed by whoever may answer for a certificate of it,

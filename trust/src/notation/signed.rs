@@ -3,7 +3,7 @@
 use portcullis_policy::Digest;
 
 use super::algorithm::Algorithm;
-use super::attributes::Attributes;
+use super::attributes::{Attributes, Scheme};
 use super::chain::Chain;
 use super::envelope::Envelope;
 use super::error::NotationError;
@@ -22,7 +22,12 @@ pub(super) struct Signed {
 }
 
 impl Signed {
-    pub(super) fn verify(artefact: &Artefact, digest: &Digest) -> Result<Self, NotationError> {
+    /// `vouched` may refuse a chain before its signatures are verified, each of which can cost half a millisecond.
+    pub(super) fn verify(
+        artefact: &Artefact,
+        digest: &Digest,
+        vouched: impl FnOnce(Scheme, &Chain) -> Result<(), NotationError>,
+    ) -> Result<Self, NotationError> {
         let envelope = Envelope::parse(artefact)?;
         let chain = Chain::parse(&envelope.chain)?;
         let key = &chain.leaf.parsed.tbs_certificate.subject_public_key_info;
@@ -36,6 +41,7 @@ impl Signed {
         if !algorithm.verify(key, &envelope.message, &envelope.signature) {
             return Err(NotationError::Signature);
         }
+        vouched(envelope.attributes.scheme, &chain)?;
         chain.check()?;
         let payload = Payload::parse(&envelope.payload)?;
         if !payload.is_over(digest) {

@@ -214,6 +214,10 @@ mod tests {
         let name = Name::from_str("CN=a\\,O\\=b\\0A,C=US").unwrap();
         let shown = show(&name);
         assert!(shown.contains("CN=a\\,O\\=b\\0A"), "{shown}");
+        // What would turn the rest of the line around.
+        let mut shown = String::new();
+        text::escape("a\u{202e}b\u{200b}", &mut shown);
+        assert_eq!(shown, "a\\E2\\80\\AEb\\E2\\80\\8B");
         let long = Name::from_str(&format!("CN={}", "x".repeat(5000))).unwrap();
         assert_eq!(show(&long).chars().count(), MAX_SHOWN + 1);
     }

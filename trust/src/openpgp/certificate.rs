@@ -12,6 +12,7 @@ use super::error::{KeyProblem, Revocation};
 use super::keyring::RawCertificate;
 use super::stated::{Issuer, Purpose, Stated};
 use super::subkey::Subkey;
+use crate::finding::unseemly;
 use crate::time::Timestamp;
 
 /// Longest user id that is repeated, in characters.
@@ -299,10 +300,6 @@ pub(super) fn ended(
 
 /// A user id on one line, bounded, without characters that change how others are shown.
 fn printable(bytes: &[u8]) -> String {
-    let unseemly = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
     String::from_utf8_lossy(bytes)
         .chars()
         .take(MAX_USER_ID)

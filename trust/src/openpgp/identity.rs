@@ -1,8 +1,8 @@
 //! Whether the reference that was signed stands for the image that is asked for: `signedIdentity` of
 //! containers-policy.json(5).
 //!
-//! Simple signing names the image twice: by its digest, and by the reference it was signed under. This is about the
-//! second. Whoever calls it has compared the digest, so that an image named by digest needs the repository alone.
+//! Simple signing names the image twice, as cosign's legacy format does, mostly without a tag: by its digest, and by the
+//! reference it was signed under. This is about the second. Whoever calls it has compared the digest, so that an image named by digest needs the repository alone.
 //!
 //! Both sides are normalised (`nginx:1` is `docker.io/library/nginx:1`); to a signed reference no tag is added.
 

@@ -12,8 +12,10 @@ use pgp::types::Tag;
 use super::error::SimpleError;
 use super::packets::{FrameError, frame, is_short};
 
-/// Largest message, as it comes and decompressed: what containers/image reads of one.
+/// Largest message, as it comes: what containers/image reads of one.
 pub(super) const MAX_MESSAGE: usize = 4 << 20;
+/// Largest message decompressed: a statement has some hundred bytes, and a small message can be made to grow a thousandfold.
+const MAX_DECOMPRESSED: usize = 256 << 10;
 /// Most packets on one level: a message has three.
 const MAX_PACKETS: usize = 8;
 /// Largest signature packet, in bytes: its many small parts take a hundred times that when they are read.
@@ -84,11 +86,11 @@ fn packets(bytes: &[u8]) -> Result<Vec<Packet>, SimpleError> {
         .collect()
 }
 
-/// At most [`MAX_MESSAGE`] bytes, with nothing behind the compressed ones.
+/// At most [`MAX_DECOMPRESSED`] bytes, with nothing behind the compressed ones.
 fn decompressed(data: &CompressedData) -> Result<Vec<u8>, SimpleError> {
     let mut reader = data.decompress().map_err(|_| SimpleError::Compression)?;
     let mut out = Vec::new();
-    let limit = u64::try_from(MAX_MESSAGE)
+    let limit = u64::try_from(MAX_DECOMPRESSED)
         .unwrap_or(u64::MAX)
         .saturating_add(1);
     reader
@@ -96,8 +98,10 @@ fn decompressed(data: &CompressedData) -> Result<Vec<u8>, SimpleError> {
         .take(limit)
         .read_to_end(&mut out)
         .map_err(|_| SimpleError::Malformed)?;
-    if out.len() > MAX_MESSAGE {
-        return Err(SimpleError::TooLarge { limit: MAX_MESSAGE });
+    if out.len() > MAX_DECOMPRESSED {
+        return Err(SimpleError::TooLarge {
+            limit: MAX_DECOMPRESSED,
+        });
     }
     if !reader.get_ref().is_empty() {
         return Err(SimpleError::Malformed);

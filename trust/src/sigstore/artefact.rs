@@ -22,10 +22,12 @@ const MAX_BUNDLE: usize = 4 << 20;
 const MAX_PAYLOAD: usize = 64 << 10;
 /// Largest annotation, in bytes.
 const MAX_ANNOTATION: usize = 256 << 10;
-/// Most log entries, timestamps and certificates of one artefact.
+/// Most log entries and certificates of one artefact.
 const MAX_PARTS: usize = 8;
+/// Most timestamps of one artefact.
+const MAX_STAMPS: usize = 4;
 
-/// Most signatures of one checkpoint: its log's, and those of witnesses.
+/// Most signatures of all its checkpoints: those of logs, and those of witnesses.
 const MAX_COSIGNERS: usize = 32;
 
 /// The payload type of in-toto statements in DSSE.
@@ -126,17 +128,16 @@ impl Signed {
             _ => 1,
         };
         let stamps = &material.timestamp_verification_data.rfc3161_timestamps;
-        let most = material
-            .tlog_entries
-            .len()
-            .max(stamps.len())
-            .max(certificates);
+        let most = material.tlog_entries.len().max(certificates);
         // Each may name the log's key and is verified then: some thousands fit into an entry.
         let cosigners = material.tlog_entries.iter().filter_map(|entry| {
             let proof = entry.inclusion_proof.as_ref()?;
             Some(proof.checkpoint.checkpoint()?.signatures().len())
         });
-        if most > MAX_PARTS || cosigners.max().is_some_and(|most| most > MAX_COSIGNERS) {
+        if most > MAX_PARTS
+            || stamps.len() > MAX_STAMPS
+            || cosigners.fold(0, usize::saturating_add) > MAX_COSIGNERS
+        {
             return Err(Reason::TooMany);
         }
         let (message, content) = match &bundle.content {

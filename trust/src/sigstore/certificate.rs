@@ -34,3 +34,34 @@ pub(super) fn names(der: &[u8]) -> Option<Vec<String>> {
     names.dedup();
     Some(names)
 }
+
+#[cfg(test)]
+mod tests {
+    use x509_cert::der::asn1::{Ia5String, OctetString};
+    use x509_cert::der::oid::AssociatedOid as _;
+    use x509_cert::ext::Extension;
+
+    use super::*;
+
+    #[test]
+    fn the_same_names_in_another_order_are_the_same_person() {
+        let der = include_bytes!("../../tests/fixtures/revocation/good.crt");
+        let mut certificate = Certificate::from_der(der).unwrap();
+        let mut of = |all: &[&str]| {
+            let name = |text: &&str| GeneralName::Rfc822Name(Ia5String::new(text).unwrap());
+            let alternatives = SubjectAltName(all.iter().map(name).collect());
+            certificate.tbs_certificate.extensions = Some(vec![Extension {
+                extn_id: SubjectAltName::OID,
+                critical: true,
+                extn_value: OctetString::new(alternatives.to_der().unwrap()).unwrap(),
+            }]);
+            names(&certificate.to_der().unwrap()).unwrap()
+        };
+        let one = of(&["a@example.test", "b@example.test"]);
+        assert_eq!(one.len(), 2);
+        assert_eq!(
+            of(&["b@example.test", "a@example.test", "b@example.test"]),
+            one
+        );
+    }
+}

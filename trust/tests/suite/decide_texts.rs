@@ -159,3 +159,15 @@ fn a_refusal_fits_a_header_however_many_alternatives_there_are() {
     assert!(text.len() < 4096, "{}", text.len());
     assert!(text.ends_with("…. Use another image, or ask who maintains ImagePolicy/apps"));
 }
+
+#[test]
+fn what_turns_a_line_around_is_not_shown() {
+    let reason = "ask\u{202e}reverse\u{2028}now\u{feff}";
+    let text = why(
+        vec![rule(deny(Some(reason)))],
+        "v1.0",
+        "v1.0",
+        &Evidence::default(),
+    );
+    assert!(text.contains("ask reverse now "), "{text}");
+}

@@ -11,6 +11,7 @@ mod decide_simple;
 mod decide_texts;
 mod hostile;
 mod laws;
+mod laws_evidence;
 mod no_panic;
 mod notary_delegates;
 mod notary_good;

@@ -78,7 +78,7 @@ fn a_name_that_only_looks_like_the_trusted_one_is_another() {
         ),
         (
             "zero-width",
-            "C=US, ST=WA, O=Example\u{200b} Org, OU=sign, CN=x",
+            "C=US, ST=WA, O=Example\\E2\\80\\8B Org, OU=sign, CN=x",
         ),
         ("quote", "C=US, ST=WA, O=Example Org\\\", OU=sign, CN=x"),
     ] {

@@ -5,9 +5,10 @@ use std::fs;
 use portcullis_policy::Digest;
 use portcullis_policy::model::{KeyMaterial, NotationRequirement, TrustStoreKind};
 use portcullis_trust::evidence::{RevocationAnswer, RevocationWant};
+use portcullis_trust::finding::Verified;
 use portcullis_trust::notation::NotationVerifier;
 
-use super::np_common::{crl, digest, envelope, fixture, judge, requirement, text, verifier};
+use super::np_common::{crl, digest, envelope, fixture, judge, now, requirement, text, verifier};
 
 fn compile(requirement: &NotationRequirement) -> Result<NotationVerifier, String> {
     NotationVerifier::compile(requirement).map_err(|found| {
@@ -207,4 +208,21 @@ fn a_revoked_signer_counts_where_revocation_is_not_enforced() {
             ["the signing time is the signer's own claim"]
         );
     }
+}
+
+#[test]
+fn what_is_known_about_one_chain_is_not_said_of_another() {
+    let (good, revoked) = (envelope("signed-good.jws"), envelope("signed-revoked.jws"));
+    for order in [[&good, &revoked, &good], [&revoked, &good, &revoked]] {
+        let goods = order.iter().filter(|one| **one == &good).count();
+        let found = verifier("any").verify(&digest(), &order, &[crl()], now());
+        let certificates = |found: &[Verified]| {
+            let signers = found.iter().map(|one| one.signer.clone());
+            signers.collect::<std::collections::BTreeSet<_>>().len()
+        };
+        let found = found.unwrap();
+        assert_eq!((found.len(), certificates(&found)), (goods, 1));
+    }
+    let both = verifier("any").verify(&digest(), &[&revoked, &revoked], &[crl()], now());
+    assert!(both.unwrap_err().clause().contains("2 times"));
 }

@@ -165,10 +165,12 @@ fn a_message_is_decompressed_once() {
 fn a_bomb_is_refused_at_the_limit() {
     let limit = SimpleError::TooLarge { limit: 4 << 20 };
     assert_eq!(bytes_refused(&vec![0xcb; (4 << 20) + 1]), limit);
-    // Some 100 kB that would be 16 MiB.
+    // Some 100 kB that would be 16 MiB: far more than a statement, long before the limit of what comes.
     let bomb = zeros(65_000);
     assert!(bomb.len() < 200_000);
-    assert_eq!(bytes_refused(&compressed(1, &bomb)), limit);
+    let decompressed = SimpleError::TooLarge { limit: 256 << 10 };
+    assert_eq!(bytes_refused(&compressed(1, &bomb)), decompressed);
+    assert_eq!(bytes_refused(&compressed(1, &zeros(2000))), decompressed);
     // Below the limit it is only nonsense.
     assert_eq!(
         bytes_refused(&compressed(1, &zeros(100))),

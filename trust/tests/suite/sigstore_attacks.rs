@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_policy::model::{SignedIdentity, SigstoreSigners};
 use portcullis_trust::evidence::{Artefact, ArtefactKind};
+use portcullis_trust::sigstore::CosignVerifier;
 use serde_json::Value;
 
 use crate::sigstore_fixture::{case, clause, key, names, offline, requirement, verify, verify_as};
@@ -54,7 +55,7 @@ fn a_signature_over_another_digest_does_not_count() {
     let found = clause(verify(p256(), &case("other-digest")));
     assert_eq!(
         found,
-        "2 were found and none counts: 2 times: is about another digest"
+        "2 were found and none counts: 2 times: it is about another digest"
     );
 }
 
@@ -68,7 +69,7 @@ fn a_statement_that_was_changed_is_not_signed() {
     let text = String::from_utf8(STANDARD.decode(payload.as_str().unwrap()).unwrap()).unwrap();
     *payload = STANDARD.encode(text.replace(&other, &this)).into();
     artefact.bytes = serde_json::to_vec(&json).unwrap();
-    assert_eq!(why(artefact), "is not signed by a listed key");
+    assert_eq!(why(artefact), "it is not signed by a listed key");
 }
 
 #[test]
@@ -79,7 +80,7 @@ fn a_payload_that_was_changed_is_not_signed() {
     let this = crate::sigstore_fixture::app().hex();
     let text = String::from_utf8(artefact.bytes).unwrap();
     artefact.bytes = text.replace(&other, &this).into();
-    assert_eq!(why(artefact), "is not signed by a listed key");
+    assert_eq!(why(artefact), "it is not signed by a listed key");
 }
 
 #[test]
@@ -93,14 +94,14 @@ fn a_signature_that_was_changed_does_not_verify() {
         let signature = &mut json["dsseEnvelope"]["signatures"][0]["sig"];
         *signature = flipped(signature.as_str().unwrap()).into();
     });
-    assert_eq!(why(bundle), "is not signed by a listed key");
+    assert_eq!(why(bundle), "it is not signed by a listed key");
     let mut legacy = one("legacy-p256");
     let signature = legacy
         .annotations
         .get_mut("dev.cosignproject.cosign/signature")
         .unwrap();
     *signature = flipped(signature);
-    assert_eq!(why(legacy), "is not signed by a listed key");
+    assert_eq!(why(legacy), "it is not signed by a listed key");
 }
 
 #[test]
@@ -109,7 +110,7 @@ fn attestations_alone_are_no_signature() {
     let found = clause(verify(p256(), &case("attested-bundle")));
     assert_eq!(
         found,
-        "2 were found and none counts: 2 times: is an attestation, not a signature"
+        "2 were found and none counts: 2 times: it is an attestation, not a signature"
     );
     assert_eq!(
         clause(verify(p256(), &case("attested-legacy"))),
@@ -127,7 +128,7 @@ fn an_attestation_cannot_be_passed_off_as_a_legacy_signature() {
     );
     assert_eq!(
         why(artefact),
-        "cannot be read: its payload is no simple-signing payload"
+        "it cannot be read: its payload is no simple-signing payload"
     );
 }
 
@@ -138,7 +139,7 @@ fn a_predicate_type_that_only_begins_like_the_right_one_is_another() {
         "https://sigstore.dev/cosign/sign/v1",
         "https://sigstore.dev/cosign/sign/v1x",
     );
-    assert_eq!(why(artefact), "is an attestation, not a signature");
+    assert_eq!(why(artefact), "it is an attestation, not a signature");
 }
 
 #[test]
@@ -189,15 +190,15 @@ fn what_is_too_large_is_not_read() {
     bundle.bytes.resize(4 << 20, b' ');
     names(verify(p256(), std::slice::from_ref(&bundle)));
     bundle.bytes.push(b' ');
-    assert_eq!(why(bundle), "is larger than is looked at");
+    assert_eq!(why(bundle), "it is larger than is looked at");
     let mut legacy = one("legacy-p256");
     legacy.bytes.resize((64 << 10) + 1, b' ');
-    assert_eq!(why(legacy), "is larger than is looked at");
+    assert_eq!(why(legacy), "it is larger than is looked at");
     let mut legacy = one("legacy-p256");
     legacy
         .annotations
         .insert("x".to_owned(), " ".repeat((256 << 10) + 1));
-    assert_eq!(why(legacy), "is larger than is looked at");
+    assert_eq!(why(legacy), "it is larger than is looked at");
 }
 
 #[test]
@@ -208,7 +209,7 @@ fn parts_that_are_out_of_proportion_or_unknown_are_not_read() {
         [|json| json, |json| &mut json["verificationMaterial"]];
     for place in places {
         let artefact = edited("bundle-p256", |json| place(json)["more"] = Value::Null);
-        assert_eq!(why(artefact), "cannot be read: it is no Sigstore bundle");
+        assert_eq!(why(artefact), "it cannot be read: it is no Sigstore bundle");
     }
     let large: [fn(&mut Value) -> &mut Value; 4] = [
         |json| &mut json["verificationMaterial"]["tlogEntries"],
@@ -218,14 +219,14 @@ fn parts_that_are_out_of_proportion_or_unknown_are_not_read() {
     ];
     for place in large {
         let artefact = edited("bundle-p256", |json| *place(json) = numbers());
-        assert_eq!(why(artefact), "is larger than is looked at");
+        assert_eq!(why(artefact), "it is larger than is looked at");
     }
     let artefact = edited("bundle-p256", |json| {
         json["dsseEnvelope"]["payload"] = numbers();
     });
     assert_eq!(
         why(artefact),
-        "cannot be read: its payload is no in-toto statement"
+        "it cannot be read: its payload is no in-toto statement"
     );
 }
 
@@ -246,7 +247,7 @@ fn more_artefacts_than_are_looked_at_are_said_to_be() {
         .collect();
     let found = clause(verify(p256(), &many));
     assert!(
-        found.contains("44 times: comes after more signatures than are looked at"),
+        found.contains("44 times: it comes after more signatures than are looked at"),
         "{found}"
     );
 }
@@ -258,7 +259,7 @@ fn a_signature_over_a_file_is_none_over_an_image() {
         bytes: crate::sigstore_fixture::read("public-good/managed-key.sigstore.json"),
         annotations: BTreeMap::new(),
     };
-    assert_eq!(why(file), "is a signature over a file, not over an image");
+    assert_eq!(why(file), "it is a signature over a file, not over an image");
 }
 
 #[test]
@@ -271,14 +272,14 @@ fn signed_annotations_must_all_be_there_with_their_values() {
         let plain = case(&format!("{format}-p256"));
         let found = clause(verify_as(&wanted, APP, &plain));
         assert!(
-            found.ends_with("does not have the signed annotation env"),
+            found.ends_with("it does not have the signed annotation env"),
             "{found}"
         );
         let mut other = wanted.clone();
         other.annotations.insert("team".to_owned(), "b".to_owned());
         let found = clause(verify_as(&other, APP, &annotated));
         assert!(
-            found.ends_with("does not have the signed annotation team"),
+            found.ends_with("it does not have the signed annotation team"),
             "{found}"
         );
     }
@@ -293,7 +294,7 @@ fn annotations_of_the_layer_are_not_signed() {
         .annotations
         .insert("env".to_owned(), "prod".to_owned());
     let found = clause(verify_as(&wanted, APP, &[artefact]));
-    assert!(found.ends_with("does not have the signed annotation env"));
+    assert!(found.ends_with("it does not have the signed annotation env"));
 }
 
 #[test]
@@ -304,7 +305,7 @@ fn a_bundle_names_no_repository_and_a_legacy_signature_must_name_this_one() {
     let legacy = case("legacy-p256");
     assert!(
         clause(verify_as(&wanted, APP, &bundle))
-            .ends_with("names no repository, and one is to be compared")
+            .ends_with("it names no repository, and one is to be compared")
     );
     names(verify_as(&wanted, APP, &legacy));
     for other in [
@@ -313,7 +314,7 @@ fn a_bundle_names_no_repository_and_a_legacy_signature_must_name_this_one() {
     ] {
         assert!(
             clause(verify_as(&wanted, other, &legacy))
-                .ends_with("is for another repository or reference")
+                .ends_with("it is for another repository or reference")
         );
     }
     // Without a requirement the name in the signature is not looked at.
@@ -345,4 +346,28 @@ fn every_way_to_compare_the_repository() {
     ));
     assert!(!counts(repository("registry.example.com/shop"), APP));
     assert!(counts(SignedIdentity::MatchRepository, &digest));
+}
+
+#[test]
+fn a_signed_identity_that_can_match_nothing_is_found_at_load() {
+    let remap = |prefix: &str, signed_prefix: &str| SignedIdentity::Remap {
+        prefix: prefix.to_owned(),
+        signed_prefix: signed_prefix.to_owned(),
+    };
+    for identity in [
+        SignedIdentity::ExactReference("registry.example.com/shop/app".to_owned()),
+        SignedIdentity::ExactRepository("Not A Repository".to_owned()),
+        // Without a host it would be taken for one on Docker Hub.
+        remap("registry.example.com", "shop"),
+        remap("mirror/shop", "registry.example.com"),
+    ] {
+        let mut wanted = requirement(p256());
+        wanted.identity = Some(identity.clone());
+        let found = CosignVerifier::compile(&wanted).unwrap_err();
+        let message = &found.first().unwrap().message;
+        assert!(
+            message.starts_with("the signed identity can match nothing: "),
+            "{identity:?}: {message}"
+        );
+    }
 }

@@ -135,7 +135,7 @@ fn a_statement_of_an_unknown_version_means_nothing() {
         let artefact = signer.bundle(&statement(version, &[subject(&app().hex())]));
         assert_eq!(
             why(&signer, artefact.clone()),
-            "is an in-toto statement of an unknown version"
+            "it is an in-toto statement of an unknown version"
         );
         let mut refused = Refused::default();
         let set = SignerSet::compile(&signer.listed()).unwrap();
@@ -146,7 +146,7 @@ fn a_statement_of_an_unknown_version_means_nothing() {
     missing.as_object_mut().unwrap().remove("_type");
     assert_eq!(
         why(&signer, signer.bundle(&missing)),
-        "cannot be read: its payload is no in-toto statement"
+        "it cannot be read: its payload is no in-toto statement"
     );
 }
 
@@ -157,7 +157,7 @@ fn an_envelope_of_another_payload_type_is_no_statement() {
     let envelope = signer.envelope("application/vnd.example+json", text.as_bytes());
     assert_eq!(
         why(&signer, Signer::bundle_of(&envelope)),
-        "cannot be read: its payload is no in-toto statement"
+        "it cannot be read: its payload is no in-toto statement"
     );
 }
 
@@ -171,7 +171,7 @@ fn an_envelope_with_two_signatures_is_refused() {
     signatures.push(json!({"sig": b64("another")}));
     assert_eq!(
         why(&signer, Signer::bundle_of(&envelope)),
-        "cannot be read: it is no Sigstore bundle"
+        "it cannot be read: it is no Sigstore bundle"
     );
 }
 
@@ -182,7 +182,7 @@ fn a_payload_of_another_type_or_with_more_that_is_critical_means_nothing() {
     other["critical"]["type"] = "atomic container image signature".into();
     assert_eq!(
         why(&signer, signer.legacy(&other)),
-        "cannot be read: its payload is no cosign signature"
+        "it cannot be read: its payload is no cosign signature"
     );
     let places: [&[&str]; 3] = [&[], &["identity"], &["image"]];
     for place in places {
@@ -194,7 +194,7 @@ fn a_payload_of_another_type_or_with_more_that_is_critical_means_nothing() {
         at["until"] = "2026-01-01".into();
         assert_eq!(
             why(&signer, signer.legacy(&more)),
-            "cannot be read: its payload is no simple-signing payload"
+            "it cannot be read: its payload is no simple-signing payload"
         );
     }
 }
@@ -227,13 +227,13 @@ fn a_digest_is_compared_whole_and_as_it_is_written() {
         "",
     ] {
         let artefact = signer.bundle(&statement(V1, &[subject(digest)]));
-        assert_eq!(why(&signer, artefact), "is about another digest");
+        assert_eq!(why(&signer, artefact), "it is about another digest");
     }
     let under = json!({"digest": {"sha512": hex, "gitCommit": hex}});
     let artefact = signer.bundle(&statement(V1, &[under]));
-    assert_eq!(why(&signer, artefact), "is about another digest");
+    assert_eq!(why(&signer, artefact), "it is about another digest");
     let artefact = signer.bundle(&statement(V1, &[]));
-    assert_eq!(why(&signer, artefact), "is about another digest");
+    assert_eq!(why(&signer, artefact), "it is about another digest");
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn a_signature_is_of_its_format_alone() {
             .unwrap()
             .to_owned(),
     );
-    assert_eq!(why(&signer, artefact), "is not signed by a listed key");
+    assert_eq!(why(&signer, artefact), "it is not signed by a listed key");
 }
 
 #[test]
@@ -266,11 +266,11 @@ fn a_certificate_in_a_bundle_is_not_passed_over_for_its_key() {
     };
     assert_eq!(
         why(&signer, artefact(&json)),
-        "is signed with a certificate, and only keys are listed"
+        "it is signed with a certificate, and only keys are listed"
     );
     json["verificationMaterial"] = json!({"x509CertificateChain": {"certificates": []}});
     assert_eq!(
         why(&signer, artefact(&json)),
-        "is signed with a certificate, and only keys are listed"
+        "it is signed with a certificate, and only keys are listed"
     );
 }

@@ -57,12 +57,12 @@ fn another_identity_or_issuer_does_not() {
     let other = offline(vec![exact(&format!("{IDENTITY}x"), ISSUER)]);
     assert_eq!(
         why(other, "keyless-release"),
-        format!("is signed by {IDENTITY} by {ISSUER}, who is not listed")
+        format!("it is signed by {IDENTITY} by {ISSUER}, who is not listed")
     );
     let other = offline(vec![exact(IDENTITY, "https://issuer.example.test/")]);
     assert_eq!(
         why(other, "keyless-release"),
-        format!("is signed by {IDENTITY} by {ISSUER}, who is not listed")
+        format!("it is signed by {IDENTITY} by {ISSUER}, who is not listed")
     );
 }
 
@@ -130,13 +130,13 @@ fn what_was_stamped_after_now_does_not_count() {
     let before = time("2026-11-19T00:00:00Z");
     let found = clause(verify_at(release(), &case("keyless-release"), before));
     assert!(
-        found.ends_with("was signed after this node's time"),
+        found.ends_with("it was signed after this node's time"),
         "{found}"
     );
     let mut stamped = offline(vec![key("p256.pub")]);
     let found = clause(verify_at(stamped.clone(), &case("stamped"), before));
     assert!(
-        found.ends_with("was signed after this node's time"),
+        found.ends_with("it was signed after this node's time"),
         "{found}"
     );
     stamped.transparency_log = Demand::Ignore;
@@ -232,11 +232,11 @@ fn keys_and_identities_do_not_stand_in_for_each_other() {
     let keys = offline(vec![key("p256.pub")]);
     assert_eq!(
         why(keys, "keyless-release"),
-        "is signed with a certificate, and only keys are listed"
+        "it is signed with a certificate, and only keys are listed"
     );
     assert_eq!(
         why(release(), "bundle-p256"),
-        "has no certificate, and only identities are listed"
+        "it has no certificate, and only identities are listed"
     );
     let both: Vec<SigstoreSigner> = vec![key("p256.pub"), exact(IDENTITY, ISSUER)];
     names(verify(offline(both.clone()), &case("keyless-release")));

@@ -122,7 +122,7 @@ fn an_entry_from_the_future_does_not_count() {
     names(verify(p256(&log), &[entry(now().0 + 60)]));
     let found = clause(verify(p256(&log), &[entry(now().0 + 61)]));
     assert!(
-        found.ends_with("was signed after this node's time"),
+        found.ends_with("it was signed after this node's time"),
         "{found}"
     );
 }

@@ -97,7 +97,7 @@ fn signatures_of_witnesses_are_left_aside_and_a_flood_of_them_is_not_verified() 
         names(verify(p256(&log), &[with(31)]));
         assert_eq!(
             why(&log, with(32)),
-            "1 was found and does not count: has more certificates, log entries, timestamps or witnesses than are looked at"
+            "1 was found and does not count: it has more certificates, log entries, timestamps or witnesses than are looked at"
         );
     }
 }
@@ -222,6 +222,6 @@ fn every_entry_must_hold_and_a_promise_alone_is_not_enough_in_newer_bundles() {
     let many = vec![good; 9];
     assert_eq!(
         why(&log, with_entries(&bundle(), many)),
-        "1 was found and does not count: has more certificates, log entries, timestamps or witnesses than are looked at"
+        "1 was found and does not count: it has more certificates, log entries, timestamps or witnesses than are looked at"
     );
 }

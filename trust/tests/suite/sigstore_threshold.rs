@@ -110,7 +110,7 @@ fn a_statement_by_a_stranger_or_about_another_image_is_refused() {
         assert!(found.is_empty());
         assert_eq!(
             refused,
-            "2 were found and none counts: 2 times: is not signed by a listed key"
+            "2 were found and none counts: 2 times: it is not signed by a listed key"
         );
     }
     let set = SignerSet::compile(&offline(vec![key("p256.pub")])).unwrap();
@@ -119,7 +119,7 @@ fn a_statement_by_a_stranger_or_about_another_image_is_refused() {
     let mut refused = Refused::default();
     let found = set.statements(&image("other"), &artefacts, now(), &mut refused);
     assert!(found.is_empty());
-    assert!(refused.clause().ends_with("is about another digest"));
+    assert!(refused.clause().ends_with("it is about another digest"));
 }
 
 #[test]

@@ -76,9 +76,16 @@ impl Memory {
     }
 
     pub(in crate::store) fn descriptions(&self, subject: &Digest) -> Vec<Arc<ImageDescription>> {
-        self.descriptions
+        let stored = self
+            .descriptions
             .from((*subject, Digest::from_bytes([0; 32])))
-            .take_while(|((of, _), _)| of == subject)
+            .take_while(|((of, _), _)| of == subject);
+        let aside = self
+            .descriptions
+            .aside()
+            .filter(|((of, _), _)| of == subject);
+        stored
+            .chain(aside)
             .map(|(_, description)| Arc::clone(description))
             .collect()
     }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::finding::unseemly;
+
 /// Splits a name into attribute types and values, in order. Types are as written.
 pub(super) fn parse(text: &str) -> Result<Vec<(String, String)>, String> {
     let mut parts = Vec::new();
@@ -101,7 +103,7 @@ pub(super) fn escape(value: &str, out: &mut String) {
                 out.push('\\');
                 out.push(c);
             }
-            c if c.is_control() => {
+            c if unseemly(c) => {
                 for byte in c.encode_utf8(&mut [0; 4]).bytes() {
                     let _ = write!(out, "\\{byte:02X}");
                 }
