@@ -316,3 +316,17 @@ fn a_message_is_one_line_of_bounded_length_whatever_names_stand_in_it() {
         );
     }
 }
+
+#[test]
+fn a_namespace_that_was_not_filled_in_is_not_the_default_one() {
+    for metadata in [
+        "{name: a, namespace: }",
+        "{name: a, namespace: null}",
+        "{name: a, namespace: ''}",
+    ] {
+        let text = policy("portcullis.dev/v1", "ImagePolicy", metadata, "[]");
+        assert_refused(&text, "(metadata.namespace)");
+    }
+    let text = policy("portcullis.dev/v1", "ImagePolicy", "{name: a}", "[]");
+    assert!(loaded(&text).set.governed_namespaces.contains("default"));
+}

@@ -29,7 +29,12 @@ const IGNORED: [&str; 11] = [
 pub(super) fn read(field: &Field<'_>, namespaced: bool, report: &mut Report) -> Option<Metadata> {
     let mut fields = field.fields(report)?;
     let name_field = fields.require("name", report);
-    let namespace_field = fields.take_value("namespace");
+    // Nothing behind `namespace:` is a template that was not filled in, and `default` is not what it stood for.
+    let namespace_field = if namespaced {
+        fields.take("namespace")
+    } else {
+        fields.take_value("namespace")
+    };
     for ignored in IGNORED {
         let _ = fields.take(ignored);
     }

@@ -70,7 +70,7 @@ fn what_notation_refuses_is_refused_and_what_it_takes_is_taken_or_known_to_diffe
             ("taken", Err(errors)) => {
                 let said: Vec<String> = errors.iter().map(ToString::to_string).collect();
                 let known = |one: &&str| said.iter().any(|text| text.contains(one));
-                if !STRICTER.iter().any(|one| known(&one)) {
+                if !STRICTER.iter().any(known) {
                     wrong.push(format!("refused: {document}: {said:?}"));
                 }
             }
