@@ -62,6 +62,28 @@ impl Look {
     }
 }
 
+/// Every word of [`source_word`].
+const SOURCES: [&str; 6] = [
+    "bundles",
+    "cosignSignatures",
+    "cosignAttestations",
+    "notation",
+    "lookaside",
+    "registryExtension",
+];
+
+const fn source_word(source: &SignatureSource) -> &'static str {
+    match source {
+        SignatureSource::Bundles => "bundles",
+        SignatureSource::CosignSignatures => "cosignSignatures",
+        SignatureSource::CosignAttestations => "cosignAttestations",
+        SignatureSource::Notation => "notation",
+        // Its address may be anybody's.
+        SignatureSource::Lookaside(_) => "lookaside",
+        SignatureSource::RegistryExtension => "registryExtension",
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LookLabels {
     source: &'static str,
@@ -87,7 +109,14 @@ impl Metrics {
         let mut registry = Registry::with_prefix("portcullis");
         let decisions = Family::default();
         let durations = Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> _);
-        let looks = Family::default();
+        // All of them from the start on: what has not happened yet is a zero.
+        let looks = Family::<LookLabels, Counter>::default();
+        for source in SOURCES {
+            for look in [Look::Found, Look::Nothing, Look::Partial, Look::Failed] {
+                let outcome = look.word();
+                let _ = looks.get_or_create(&LookLabels { source, outcome });
+            }
+        }
         let pause_unverified = Counter::default();
         let foreign_containers = Counter::default();
         let snapshot_mismatches = Counter::default();
@@ -160,15 +189,7 @@ impl Metrics {
 
     /// Counts a look into a source of signatures.
     pub fn looked(&self, source: &SignatureSource, look: Look) {
-        let source = match source {
-            SignatureSource::Bundles => "bundles",
-            SignatureSource::CosignSignatures => "cosignSignatures",
-            SignatureSource::CosignAttestations => "cosignAttestations",
-            SignatureSource::Notation => "notation",
-            // Its address may be anybody's.
-            SignatureSource::Lookaside(_) => "lookaside",
-            SignatureSource::RegistryExtension => "registryExtension",
-        };
+        let source = source_word(source);
         let outcome = look.word();
         self.looks
             .get_or_create(&LookLabels { source, outcome })

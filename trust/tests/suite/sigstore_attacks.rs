@@ -259,7 +259,10 @@ fn a_signature_over_a_file_is_none_over_an_image() {
         bytes: crate::sigstore_fixture::read("public-good/managed-key.sigstore.json"),
         annotations: BTreeMap::new(),
     };
-    assert_eq!(why(file), "it is a signature over a file, not over an image");
+    assert_eq!(
+        why(file),
+        "it is a signature over a file, not over an image"
+    );
 }
 
 #[test]

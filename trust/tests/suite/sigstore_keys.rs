@@ -59,7 +59,10 @@ fn sha1_never_does() {
         ("legacy-rsa2048-sha1", "rsa2048"),
     ] {
         let found = clause(verify(by_key(key), &case(name)));
-        assert!(found.ends_with("it is not signed by a listed key"), "{found}");
+        assert!(
+            found.ends_with("it is not signed by a listed key"),
+            "{found}"
+        );
     }
 }
 
