@@ -66,7 +66,7 @@ pub struct CosignVerifier {
 impl SignerSet {
     /// The statements among `artefacts` (bundles and legacy attestations) that one of the signers signed and whose subject
     /// is `digest`, each with who signed, in an order that depends on the statements alone. Others are told to `refused`.
-    /// The threshold is for the caller to count among those that say what is asked, by [`matching::assign`].
+    /// The threshold is for the caller to count among those that say what is asked, by different `signer`s.
     ///
     /// Everything is judged by `now`. `sigstore-verify` asks the system's clock too, and can only refuse more by it.
     pub fn statements(

@@ -3,6 +3,7 @@
 
 #![allow(unreachable_pub, reason = "the fuzz targets are another crate")]
 
+mod description;
 mod documents;
 mod notary;
 mod notation;
@@ -28,6 +29,7 @@ pub struct Target {
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
+    description::DESCRIPTION,
     documents::REFERENCE,
     documents::POLICY,
     notary::METADATA,
