@@ -36,8 +36,19 @@ async fn a_socket_left_by_a_killed_process_is_replaced() {
     // Dropping a plain listener leaves its file, as SIGKILL does.
     drop(StdListener::bind(&path).unwrap());
     assert!(path.exists());
+    nobody_listens(&path);
     let _listener = Listener::bind(&path).unwrap();
     StdStream::connect(&path).unwrap();
+}
+
+/// Waits until the socket is nobody's: another test of this binary may be between fork and exec, and its child holds a copy of
+/// every descriptor until then.
+fn nobody_listens(path: &std::path::Path) {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while StdStream::connect(path).is_ok() {
+        assert!(std::time::Instant::now() < end, "somebody still listens");
+        std::thread::yield_now();
+    }
 }
 
 #[tokio::test]
